@@ -1,0 +1,96 @@
+//! Big immutable bytes by id: checksummed blocks on a local disk (later: an object store).
+//!
+//! A blob is durable when [`BlobWriter::finish`] returns: its file and its directory entry are
+//! fsynced. Only then may a commit name it. Nothing here knows who names a blob; `objects` keeps
+//! the `blob_ref` facts and runs the sweep.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+/// A blob's identity: random, never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlobId(pub [u8; 16]);
+
+impl fmt::Debug for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// Why a blob could not be written or read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BlobError {
+    /// There is no such blob.
+    #[error("no such blob: {0:?}")]
+    NotFound(BlobId),
+    /// A block's checksum does not match. Never served.
+    #[error("blob {id:?} is corrupt in block {block}")]
+    Corrupt {
+        /// The blob.
+        id: BlobId,
+        /// The 1 MiB block.
+        block: u64,
+    },
+    /// The disk has no room (decided before writing).
+    #[error("no space left for new data")]
+    Full,
+    /// The disk failed.
+    #[error("storage failed: {0}")]
+    Io(String),
+}
+
+/// A place for blobs. Object-safe; share it as `Arc<dyn Blobs>`.
+#[async_trait]
+pub trait Blobs: Send + Sync + fmt::Debug {
+    /// Begins a new blob. Dropping the writer unfinished discards what was written.
+    async fn create(&self) -> Result<Box<dyn BlobWriter>, BlobError>;
+    /// Opens a blob and pins it: while the reader lives, deletion waits.
+    async fn open(&self, id: BlobId) -> Result<Arc<dyn BlobReader>, BlobError>;
+    /// Removes a blob once nobody reads it. Nothing happens if it is not there.
+    async fn delete(&self, id: BlobId) -> Result<(), BlobError>;
+    /// Every blob present, finished or not, except those with a live [`UploadHandle`].
+    async fn list(&self) -> Result<Vec<BlobId>, BlobError>;
+    /// Free bytes, as far as known.
+    fn free_bytes(&self) -> u64;
+}
+
+/// Writes one blob, front to back.
+#[async_trait]
+pub trait BlobWriter: Send + fmt::Debug {
+    /// Appends bytes.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError>;
+    /// Makes the blob durable.
+    async fn finish(self: Box<Self>) -> Result<UploadHandle, BlobError>;
+}
+
+/// A finished blob that no commit names yet. While it lives the sweep leaves the blob alone: drop
+/// it only after the commit that names the blob was published.
+#[derive(Debug, Clone)]
+pub struct UploadHandle {
+    /// The blob.
+    pub id: BlobId,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Keeps the id out of [`Blobs::list`] while any clone lives.
+    pub(crate) _live: Arc<dyn Send + Sync + fmt::Debug>,
+}
+
+/// Reads one blob; every block's checksum is verified on every read.
+#[async_trait]
+pub trait BlobReader: Send + Sync + fmt::Debug {
+    /// The blob's length in bytes.
+    fn len(&self) -> u64;
+    /// Whether the blob holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The bytes of `range` at once; for small ranges.
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, BlobError>;
+    /// The bytes of `range` in pieces of at most 1 MiB, read ahead by one.
+    fn stream(self: Arc<Self>, range: Range<u64>) -> BoxStream<'static, Result<Bytes, BlobError>>;
+}

@@ -1,0 +1,3 @@
+//! `headwater`: the one binary.
+
+fn main() {}

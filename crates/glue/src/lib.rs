@@ -1,0 +1,1 @@
+//! The Glue face: databases, tables, partitions, crawlers, jobs, triggers.

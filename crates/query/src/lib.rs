@@ -1,0 +1,1 @@
+//! SQL and ETL plans over catalog and objects; implements the query port.

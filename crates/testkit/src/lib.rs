@@ -1,0 +1,1 @@
+//! Parts for tests: signed clients, nodes on free ports, generators.

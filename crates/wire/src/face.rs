@@ -1,0 +1,219 @@
+//! What a protocol face gives the front door, and what it gets from it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use headwater_base::{AccountId, Arn, Caller, OnceToken, Region, Scope, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Fault;
+
+/// What an operation wants to do, for the guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Such as `kinesis:PutRecord`.
+    pub action: &'static str,
+    /// What it is done to; `None` for actions on no resource in particular (`List…`).
+    pub resource: Option<Arn>,
+}
+
+/// A user's secret and who it makes the caller.
+#[derive(Clone)]
+pub struct Secret {
+    /// The secret access key.
+    pub secret: Arc<str>,
+    /// Whom a request signed with it comes from.
+    pub caller: Arc<Caller>,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+/// The port through which the front door asks who and whether. `identity` implements it.
+#[async_trait]
+pub trait Authority: Send + Sync + std::fmt::Debug {
+    /// The secret of an access key, if there is one.
+    async fn secret(&self, access_key: &str) -> Option<Secret>;
+    /// Whether the caller may; `Err` is the service's own refusal. `owner` is the account that
+    /// owns the resource, where it is not the caller's by construction (S3).
+    async fn check(&self, caller: &Caller, access: &Access, owner: Option<AccountId>) -> Result<(), Fault>;
+}
+
+/// The circumstances of one request.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Who asks.
+    pub caller: Arc<Caller>,
+    /// The region the request was signed for.
+    pub region: Region,
+    /// The id that answers and logs carry.
+    pub request_id: Arc<str>,
+    /// When the request arrived.
+    pub time: Timestamp,
+    /// The SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
+    pub invocation_id: Option<Arc<str>>,
+    /// The client's address, without port.
+    pub source_ip: Arc<str>,
+    /// Asks whether the caller may.
+    pub authority: Arc<dyn Authority>,
+}
+
+impl Context {
+    /// The caller's account in the request's region.
+    pub fn scope(&self) -> Scope {
+        Scope::new(self.caller.account, self.region.clone())
+    }
+
+    /// The token that recognises a retry of this call: access key, invocation id, `target` and a
+    /// digest of the request body. `None` when the client sent no invocation id.
+    pub fn once(&self, target: &str, body_digest: &[u8]) -> Option<OnceToken> {
+        let id = self.invocation_id.as_ref()?;
+        let parts = [self.caller.access_key.as_bytes(), id.as_bytes(), target.as_bytes(), body_digest];
+        Some(OnceToken::derive(&parts))
+    }
+}
+
+/// One operation of a JSON/CBOR service whose state is `F`.
+pub trait Operation<F>: Send + Sync + 'static {
+    /// Its name, such as `PutRecord`.
+    const NAME: &'static str;
+    /// What the client sends.
+    type Input: DeserializeOwned + Send;
+    /// What it gets.
+    type Output: Serialize + Send;
+
+    /// Action and resource, for the guard; asked before `call`.
+    fn access(face: &F, cx: &Context, input: &Self::Input) -> Result<Access, Fault>;
+
+    /// Does it.
+    fn call(face: &F, cx: &Context, input: Self::Input) -> impl Future<Output = Result<Self::Output, Fault>> + Send;
+}
+
+/// A line of `docs/services/<service>.md`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationRow {
+    /// The operation's name.
+    pub name: &'static str,
+    /// Whether it works; refused operations answer with the service's own error.
+    pub works: bool,
+}
+
+/// A request whose signature (headers at least) was verified, aws-chunked already decoded.
+#[derive(Debug)]
+pub struct VerifiedRequest {
+    /// Method, URI, headers. No Authorization, no presign parameters.
+    pub head: http::request::Parts,
+    /// The body.
+    pub body: RawBody,
+    /// The circumstances.
+    pub context: Context,
+}
+
+/// A verified request's body.
+pub enum RawBody {
+    /// Read and verified whole.
+    Whole(Bytes),
+    /// Still arriving; an error at its end (hash, chunk signature, trailer, length) means that
+    /// nothing may be stored.
+    Streaming {
+        /// The decoded length, if the client said it.
+        len: Option<u64>,
+        /// Pieces as they arrive.
+        stream: BoxStream<'static, Result<Bytes, Fault>>,
+        /// Trailers, complete once the stream has ended.
+        trailers: Arc<std::sync::Mutex<Vec<(String, String)>>>,
+    },
+}
+
+impl std::fmt::Debug for RawBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Streaming { len, .. } => write!(f, "Streaming({len:?})"),
+        }
+    }
+}
+
+/// The body of an answer.
+pub type AnswerBody = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// A protocol face: one service.
+#[async_trait]
+pub trait Face: Send + Sync + 'static {
+    /// The name in the credential scope (`kinesis`, `s3`, …).
+    fn signing_name(&self) -> &'static str;
+    /// The part of `X-Amz-Target` before the dot, for JSON services.
+    fn target_prefix(&self) -> Option<&'static str>;
+    /// Whether bodies are handed over while they arrive (S3) or whole.
+    fn streams_bodies(&self) -> bool {
+        false
+    }
+    /// The largest whole body accepted.
+    fn body_bytes_max(&self) -> usize;
+    /// Every operation, working and refused.
+    fn operations(&self) -> Vec<OperationRow>;
+    /// Answers one request. Never fails: faults are answers.
+    async fn handle(&self, request: VerifiedRequest) -> http::Response<AnswerBody>;
+}
+
+/// The flat list of a JSON/CBOR service's operations, dispatching by name: decode, guard, call,
+/// encode. Faces hold one and implement [`Face::handle`] by [`OperationSet::handle`].
+pub struct OperationSet<F> {
+    rows: Vec<OperationRow>,
+    calls: std::collections::HashMap<&'static str, Call<F>>,
+}
+
+type Call<F> = Box<
+    dyn for<'a> Fn(&'a F, &'a Context, Bytes) -> BoxFuture<'a, Result<Bytes, Fault>> + Send + Sync,
+>;
+
+impl<F> std::fmt::Debug for OperationSet<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperationSet").field("rows", &self.rows).field("calls", &self.calls.len()).finish()
+    }
+}
+
+impl<F: Send + Sync + 'static> OperationSet<F> {
+    /// No operations yet.
+    pub fn new() -> Self {
+        Self { rows: Vec::new(), calls: std::collections::HashMap::new() }
+    }
+
+    /// Adds a working operation.
+    #[must_use]
+    pub fn with<O: Operation<F>>(mut self) -> Self {
+        self.rows.push(OperationRow { name: O::NAME, works: true });
+        todo!("wire owner")
+    }
+
+    /// Adds operations that are known and refused.
+    #[must_use]
+    pub fn refusing(mut self, names: &[&'static str]) -> Self {
+        self.rows.extend(names.iter().map(|name| OperationRow { name, works: false }));
+        self
+    }
+
+    /// Every operation.
+    pub fn rows(&self) -> &[OperationRow] {
+        &self.rows
+    }
+
+    /// Answers a request by its `X-Amz-Target`, in the protocol of its content type.
+    pub async fn handle(&self, face: &F, request: VerifiedRequest) -> http::Response<AnswerBody> {
+        let _ = (face, request);
+        todo!("wire owner")
+    }
+}
+
+impl<F: Send + Sync + 'static> Default for OperationSet<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
