@@ -230,11 +230,9 @@ pub enum ObjectError {
 /// The engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Objects {
-    #[expect(dead_code, reason = "filled by the objects owner")]
     pub(crate) store: Arc<dyn Store>,
     #[expect(dead_code, reason = "filled by the objects owner")]
     pub(crate) blobs: Arc<dyn Blobs>,
-    #[expect(dead_code, reason = "filled by the objects owner")]
     pub(crate) seams: Seams,
 }
 
@@ -291,6 +289,28 @@ impl Objects {
     ) -> Result<(), ObjectError> {
         let _ = (commit, bucket, key, body, attributes, modified);
         todo!("objects owner")
+    }
+
+    /// Adds to `commit`: this object, as it was read (same LSN), is gone; its body is swept. The
+    /// commit conflicts if the object was replaced meanwhile or the bucket is gone.
+    pub async fn stage_delete(
+        &self,
+        commit: &mut Commit,
+        bucket: &Bucket,
+        object: &ObjectInfo,
+    ) -> Result<(), ObjectError> {
+        let _ = (commit, bucket, object);
+        todo!("objects owner")
+    }
+
+    /// The store the objects' facts live in, for engines whose commits span several engines.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Time and chance, as given to the engine.
+    pub fn seams(&self) -> &Seams {
+        &self.seams
     }
 
     /// Puts an object that is in memory, in a commit of its own.
