@@ -1,2 +1,71 @@
-//! Repository chores.
-fn main() {}
+//! Repository chores: `cargo xtask check` is what must pass before a push, `cargo xtask tidy` the
+//! rules of the house that neither the compiler nor clippy knows.
+//!
+//! **Failure.** Any broken rule or failed step ends with a non-zero status and says which file and
+//! what to do.
+
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail};
+
+const USAGE: &str = "usage: cargo xtask check | tidy";
+
+fn main() -> ExitCode {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match asked.first().map(String::as_str) {
+        Some("check") => check(),
+        Some("tidy") => run_tidy(),
+        _ => Err(anyhow::anyhow!(USAGE)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: the parent of this package.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository").to_path_buf()
+}
+
+fn run_tidy() -> anyhow::Result<()> {
+    let found = tidy::check(&root())?;
+    if found.is_empty() {
+        println!("tidy: clean");
+        return Ok(());
+    }
+    for violation in &found {
+        eprintln!("{violation}");
+    }
+    bail!("tidy: {} violations", found.len())
+}
+
+/// The gates, cheapest first.
+fn check() -> anyhow::Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    run_tidy()?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    cargo(&["test", "--workspace"])?;
+    let mut docs = Command::new(env!("CARGO"));
+    docs.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").current_dir(root());
+    run(&mut docs, "doc")
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run(Command::new(env!("CARGO")).args(arguments).current_dir(root()), arguments[0])
+}
+
+fn run(command: &mut Command, name: &str) -> anyhow::Result<()> {
+    println!("== cargo {name}");
+    let status = command.status().with_context(|| format!("cargo {name} could not be started"))?;
+    if !status.success() {
+        bail!("cargo {name} failed");
+    }
+    Ok(())
+}

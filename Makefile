@@ -1,0 +1,44 @@
+# make demo   the main job on an empty machine: a million card transactions, from producer to table
+# make test   everything that must hold; installs what the client tests need by itself
+# make check  what must pass before a push: format, clippy, tidy, tests, docs
+# make bench  speed and memory beside their targets, on the release build
+# make chaos  kill -9 at a hundred random moments
+#
+# Needs Rust and a C compiler; `make test` and `make chaos` also Python 3.11 or newer.
+# ARGS= passes options on: make demo ARGS="--records 100000 --keep"
+
+CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+PYTHON = tests/clients/.venv/bin/python
+PYTEST = HEADWATER_BIN=$(abspath $(TARGET)/debug/headwater) $(PYTHON) -m pytest tests/clients
+
+.PHONY: demo test check bench chaos build clients rust-tests client-tests
+
+demo: build
+	$(TARGET)/debug/headwater demo $(ARGS)
+
+test: clients rust-tests build client-tests
+	@echo "make test: everything passed"
+
+check:
+	$(CARGO) xtask check
+
+bench:
+	$(CARGO) build --release --package headwater-cli --package headwater-bench
+	$(TARGET)/release/headwater-bench --server $(TARGET)/release/headwater $(ARGS)
+
+chaos: clients build
+	$(PYTEST) -m chaos --chaos-kills 100 $(ARGS)
+
+build:
+	$(CARGO) build --package headwater-cli
+
+clients:
+	tests/clients/setup.sh
+
+rust-tests:
+	$(CARGO) xtask tidy
+	$(CARGO) test --workspace
+
+client-tests: build
+	$(PYTEST) $(ARGS)
