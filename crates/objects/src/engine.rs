@@ -197,10 +197,7 @@ pub enum ObjectError {
     NoSuchKey(String),
     /// A bucket of that name exists.
     #[error("bucket {0:?} exists already")]
-    BucketExists {
-        /// The bucket's name.
-        0: String,
-    },
+    BucketExists(String),
     /// The bucket still holds something.
     #[error("bucket {0:?} is not empty")]
     BucketNotEmpty(String),
