@@ -4,6 +4,7 @@
 //! Bytes → route → verify signature → decode → [`Operation::access`] → [`Operation::call`] →
 //! encode. A handler runs on when its client hangs up.
 
+pub mod client;
 mod face;
 mod fault;
 mod value;

@@ -1,0 +1,286 @@
+//! A signing HTTP client, for those who call out: the command line, the load generator, tests,
+//! and deliveries to other endpoints.
+//!
+//! It speaks plain HTTP/1.1 to one endpoint over pooled connections and signs every request with
+//! SigV4. Like an SDK it sends one `amz-sdk-invocation-id` for all attempts of a call, so a retry of
+//! a put is recognised by the node and stored once.
+//!
+//! **Failure.** [`ClientError::Unreachable`] after a put is ambiguous: it may or may not be stored.
+//! [`Client::json`] repeats such calls, and those the service asked to repeat, a bounded number of
+//! times.
+
+mod sign;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::{Region, Seams};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+pub use sign::{Credentials, SigningKeys, sign};
+
+use crate::Fault;
+
+/// How often one call is sent at most.
+const ATTEMPTS_MAX: u32 = 4;
+
+/// The first pause between attempts; it doubles.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long one attempt may take.
+const ATTEMPT_MAX: Duration = Duration::from_secs(120);
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A header's value, if there is one and it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// Why a call gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The request could not be built: fix the input.
+    #[error("{0}")]
+    Invalid(String),
+    /// The service said no.
+    #[error("{0}")]
+    Refused(Fault),
+    /// Nobody answered, or the connection broke: what was asked may or may not have happened.
+    #[error("no answer from {endpoint}: {reason}")]
+    Unreachable {
+        /// Who was asked.
+        endpoint: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The answer is not what this service answers.
+    #[error("{0}")]
+    Garbled(String),
+}
+
+impl ClientError {
+    /// The service's code, if it was the service that refused.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused(fault) => Some(&fault.code),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused(fault) => fault.status >= 500 || is_throttling(&fault.code),
+            Self::Unreachable { .. } => true,
+            Self::Invalid(_) | Self::Garbled(_) => false,
+        }
+    }
+}
+
+fn is_throttling(code: &str) -> bool {
+    ["Throttl", "TooManyRequests", "ProvisionedThroughputExceeded", "SlowDown", "LimitExceededException"]
+        .iter()
+        .any(|part| code.contains(part))
+}
+
+/// A signing client of one endpoint. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
+    base: String,
+    host: String,
+    region: Region,
+    keys: SigningKeys,
+    seams: Seams,
+}
+
+impl Client {
+    /// A client of `endpoint` (`http://host:port`), with up to `connections` kept open.
+    pub fn new(
+        endpoint: &str,
+        region: Region,
+        credentials: Credentials,
+        connections: usize,
+        seams: Seams,
+    ) -> Result<Self, ClientError> {
+        let base = endpoint.trim_end_matches('/').to_owned();
+        let host = base.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('/'));
+        let Some(host) = host.map(str::to_owned) else {
+            return Err(ClientError::Invalid(format!(
+                "endpoint {endpoint:?} is not of the form http://host:port"
+            )));
+        };
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(10)));
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(connections)
+            .pool_idle_timeout(None)
+            .build(connector);
+        Ok(Self(Arc::new(Inner { http, base, host, region, keys: SigningKeys::new(credentials), seams })))
+    }
+
+    /// The endpoint, as `http://host:port`.
+    pub fn endpoint(&self) -> &str {
+        &self.0.base
+    }
+
+    /// The region requests are signed for.
+    pub fn region(&self) -> &Region {
+        &self.0.region
+    }
+
+    /// Calls a JSON 1.1 operation (`target` such as `Kinesis_20131202.PutRecords`) and returns the
+    /// answer's body. Repeats it, with the same invocation id, while that may help.
+    pub async fn json(&self, service: &str, target: &str, body: Bytes) -> Result<Bytes, ClientError> {
+        let invocation = self.0.seams.chance.uuid().to_string();
+        let mut pause = PAUSE;
+        for attempt in 1.. {
+            match self.json_once(service, target, body.clone(), &invocation).await {
+                Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {
+                    self.0.seams.clock.sleep(self.0.seams.chance.jitter(pause)).await;
+                    pause *= 2;
+                }
+                done => return done,
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// One attempt of a JSON 1.1 call under the given invocation id.
+    pub async fn json_once(
+        &self,
+        service: &str,
+        target: &str,
+        body: Bytes,
+        invocation: &str,
+    ) -> Result<Bytes, ClientError> {
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", target),
+            ("amz-sdk-invocation-id", invocation),
+        ];
+        let answer = self.send(service, "POST", "/", &headers, body).await?;
+        if answer.status < 300 { Ok(answer.body) } else { Err(ClientError::Refused(json_fault(&answer))) }
+    }
+
+    /// Sends one signed request and returns whatever was answered. `path` is percent-encoded and
+    /// may have a query.
+    pub async fn send(
+        &self,
+        service: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, ClientError> {
+        let inner = &self.0;
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", inner.base))
+            .header(http::header::HOST, &inner.host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body).map_err(|e| ClientError::Invalid(e.to_string()))?;
+        let signed = sign(request, &inner.keys, service, &inner.region, inner.seams.clock.now());
+        let sent = inner.http.request(signed.map(Full::new));
+        let exchange = async {
+            let (head, body) = sent.await.map_err(|e| self.unreachable(&e))?.into_parts();
+            let body = body.collect().await.map_err(|e| self.unreachable(&e))?.to_bytes();
+            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        };
+        let late = || self.unreachable(&std::io::Error::from(std::io::ErrorKind::TimedOut));
+        inner.seams.clock.timeout(ATTEMPT_MAX, exchange).await.unwrap_or_else(|| Err(late()))
+    }
+
+    /// Asks without a signature: health, metrics, and tests of refusals.
+    pub async fn get_unsigned(&self, path: &str) -> Result<Answer, ClientError> {
+        let request = http::Request::get(format!("{}{path}", self.0.base))
+            .body(Full::new(Bytes::new()))
+            .map_err(|e| ClientError::Invalid(e.to_string()))?;
+        let (head, body) = self.0.http.request(request).await.map_err(|e| self.unreachable(&e))?.into_parts();
+        let body = body.collect().await.map_err(|e| self.unreachable(&e))?.to_bytes();
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
+        let mut reason = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            reason = format!("{reason}: {cause}");
+            source = cause.source();
+        }
+        ClientError::Unreachable { endpoint: self.0.base.clone(), reason }
+    }
+}
+
+/// The fault in a JSON service's answer: the code from the body or the header, without namespace
+/// and details.
+fn json_fault(answer: &Answer) -> Fault {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let code = text("__type")
+        .or_else(|| text("code"))
+        .or_else(|| answer.header("x-amzn-errortype").map(str::to_owned))
+        .unwrap_or_else(|| format!("Http{}", answer.status));
+    let code = code.rsplit('#').next().unwrap_or_default();
+    let code = code.split(':').next().unwrap_or_default().to_owned();
+    let message = text("message").or_else(|| text("Message")).unwrap_or_default();
+    Fault::client(code, message).with_status(answer.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_in_each_spelling() {
+        let mut answer = Answer { status: 400, headers: http::HeaderMap::new(), body: Bytes::new() };
+        answer.body =
+            Bytes::from_static(br#"{"__type":"com.amazon#ResourceNotFoundException:x","message":"no"}"#);
+        let fault = json_fault(&answer);
+        assert_eq!((&*fault.code, &*fault.message), ("ResourceNotFoundException", "no"));
+        answer.body = Bytes::from_static(b"not json");
+        assert_eq!(json_fault(&answer).code, "Http400");
+        answer.headers.insert("x-amzn-errortype", http::HeaderValue::from_static("SlowDown"));
+        assert_eq!(json_fault(&answer).code, "SlowDown");
+    }
+
+    #[test]
+    fn an_endpoint_is_checked_before_it_is_used() {
+        let credentials = Credentials { access_key: "a".into(), secret: "b".into() };
+        for bad in ["", "localhost:4566", "https://localhost", "http://", "http://host/path"] {
+            let region = "eu-central-1".parse().unwrap();
+            let made = Client::new(bad, region, credentials.clone(), 1, Seams::system());
+            assert!(matches!(made, Err(ClientError::Invalid(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn throttling_and_server_errors_are_worth_a_retry() {
+        assert!(
+            ClientError::Refused(Fault::client("ProvisionedThroughputExceededException", "")).is_retryable()
+        );
+        assert!(ClientError::Refused(Fault::server("InternalFailure", "")).is_retryable());
+        assert!(!ClientError::Refused(Fault::client("ValidationException", "")).is_retryable());
+    }
+}
