@@ -136,6 +136,16 @@ impl Watch {
     pub async fn changed(&mut self) -> bool {
         self.receiver.changed().await.is_ok()
     }
+
+    /// Whether anything was published to the target since the watch was created or last asked;
+    /// does not wait. Always `true` once the store has closed.
+    pub fn take_changed(&mut self) -> bool {
+        if matches!(self.receiver.has_changed(), Ok(false)) {
+            return false;
+        }
+        self.receiver.mark_unchanged();
+        true
+    }
 }
 
 /// A consistent view over all facts at one LSN. Drop it soon: it holds old versions alive.
@@ -187,8 +197,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn watch(&self, target: WatchTarget) -> Watch;
 
     /// Forgets every fact and every log in one journalled step and raises the generation; commits
-    /// begun before it are refused. Facts whose key begins with one of `keep` survive. At most
-    /// 50 ms. For test suites (`serve --dev`).
+    /// begun before it are refused. Facts whose key begins with one of `keep` survive. Wakes every
+    /// watch. At most 50 ms. For test suites (`serve --dev`).
     async fn wipe(&self, keep: &[Key]) -> Result<(), CommitError>;
 
     /// Figures for metrics and `headwater status`.

@@ -2,11 +2,31 @@
 //!
 //! A shard is a log of the store; a record is a record of a Kafka RecordBatch v2 (key = partition
 //! key, value = data). A stream recreated under its old name is another incarnation.
+//!
+//! **Invariants.** A record that [`Streams::put`] placed is durable. Within a shard, records keep
+//! the order of their puts. No shard, log or incarnation number is used twice.
+//!
+//! **Failure.** A crash during a put leaves all of a part or nothing of it (a part is one commit;
+//! puts up to 7 MiB are one part). A deletion is one commit: afterwards puts find no log and fail.
 
 pub mod batch;
+mod cache;
 mod engine;
+mod error;
+mod lifecycle;
+mod name;
+mod put;
+mod read;
+mod records;
+mod retention;
+mod stream;
+mod tags;
+mod token;
 
-pub use engine::{
-    Encryption, HashKey, NewRecord, NewStream, Placed, Shard, ShardRead, Stream, StreamError, StreamKey, StreamMode,
-    StreamName, StreamRecord, StreamStatus, Streams,
+pub use engine::Streams;
+pub use error::StreamError;
+pub use name::{StreamKey, StreamName};
+pub use stream::{
+    Encryption, HashKey, NewRecord, NewStream, PartitionKey, Placed, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard,
+    ShardRead, Stream, StreamMode, StreamRecord, StreamStatus, TAGS_MAX,
 };

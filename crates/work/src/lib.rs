@@ -10,6 +10,9 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use headwater_base::{Seams, Timestamp};
 
+/// How a task fails and what it returns, for crates that run tasks.
+pub use anyhow::{Error as TaskError, Result as TaskResult};
+
 /// What a reconciler's pass found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {

@@ -1,0 +1,120 @@
+//! Reading records from shards, by offset and by time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::Timestamp;
+use headwater_store::{Bounds, LogId, StoreError, StoredBatch};
+
+use crate::{PartitionKey, Shard, ShardRead, StreamError, StreamRecord, Streams, batch};
+
+impl Streams {
+    /// Reads up to `max_records` records of a shard, and about `max_bytes` of data (at least one
+    /// record if there is any), from offset `from` on; from the start of what is left if `from` has
+    /// been trimmed away.
+    ///
+    /// # Errors
+    /// [`StreamError::OffsetOutOfRange`] past the shard's end; the store's `NoSuchLog` when the
+    /// stream was deleted.
+    pub async fn read(
+        &self,
+        shard: &Shard,
+        from: i64,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<ShardRead, StreamError> {
+        let batches = self.store.read(shard.log, from, max_bytes).await?;
+        let bounds = self.store.bounds(shard.log).await?;
+        if from < 0 || from > bounds.end {
+            return Err(StreamError::OffsetOutOfRange(from));
+        }
+        let mut gathered = Gathered { from, records: Vec::new(), bytes: 0, max_records, max_bytes };
+        for stored in &batches {
+            if !gathered.take(stored)? {
+                break;
+            }
+        }
+        Ok(gathered.finish(&batches, &bounds))
+    }
+
+    /// The first offset appended at or after `time`; the end if none was.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn offset_at(&self, shard: &Shard, time: Timestamp) -> Result<i64, StreamError> {
+        Ok(self.store.offset_at(shard.log, time).await?)
+    }
+
+    /// Where a shard's records begin and end.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn bounds(&self, shard: &Shard) -> Result<Bounds, StreamError> {
+        Ok(self.store.bounds(shard.log).await?)
+    }
+
+    /// Raw batches of a log, for deliveries that decode in bulk (see [`crate::batch::records`]).
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn read_batches(&self, log: LogId, from: i64, max_bytes: usize) -> Result<Vec<StoredBatch>, StreamError> {
+        Ok(self.store.read(log, from, max_bytes).await?)
+    }
+}
+
+/// What a read has so far.
+struct Gathered {
+    from: i64,
+    records: Vec<StreamRecord>,
+    bytes: usize,
+    max_records: usize,
+    max_bytes: usize,
+}
+
+impl Gathered {
+    /// Takes a batch's records; `false` when that is enough.
+    fn take(&mut self, stored: &StoredBatch) -> Result<bool, StreamError> {
+        let records = batch::records(&stored.payload).map_err(|error| corrupt(stored, &error))?;
+        for record in records {
+            let record = record.map_err(|error| corrupt(stored, &error))?;
+            let offset = stored.base_offset + i64::from(record.offset_delta);
+            if offset < self.from {
+                continue;
+            }
+            let data = record.value.unwrap_or_default();
+            let key = record.key.unwrap_or_default();
+            let bytes = self.bytes + data.len() + key.len();
+            if self.records.len() >= self.max_records || (bytes > self.max_bytes && !self.records.is_empty()) {
+                return Ok(false);
+            }
+            self.bytes = bytes;
+            self.push(offset, stored.append_time, key, data);
+        }
+        Ok(true)
+    }
+
+    fn push(&mut self, offset: i64, append_time: Timestamp, key: Bytes, data: Bytes) {
+        let partition_key = PartitionKey::from_bytes(key);
+        self.records.push(StreamRecord { offset, append_time, partition_key, data });
+    }
+
+    fn finish(self, batches: &[StoredBatch], bounds: &Bounds) -> ShardRead {
+        let next = match self.records.last() {
+            Some(last) => last.offset + 1,
+            // Nothing to return: what was read, if anything, holds only offsets without records.
+            None => batches.last().map_or(self.from, StoredBatch::next_offset).max(self.from).max(bounds.start),
+        };
+        let at = self.records.last().map(|last| last.append_time);
+        let at = at.or_else(|| batches.first().map(|first| first.append_time));
+        let behind = match at {
+            _ if next >= bounds.end => Duration::ZERO,
+            Some(at) => bounds.last_append_time.since(at).max(Duration::from_millis(1)),
+            None => Duration::from_millis(1),
+        };
+        ShardRead { records: self.records, next, end: bounds.end, behind }
+    }
+}
+
+fn corrupt(stored: &StoredBatch, error: &batch::BatchError) -> StreamError {
+    StreamError::Store(StoreError::Corrupt(format!("the batch at offset {}: {error}", stored.base_offset)))
+}

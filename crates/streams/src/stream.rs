@@ -1,0 +1,365 @@
+//! Streams, shards and records as the engine means them.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::Timestamp;
+use headwater_store::{LogId, Lsn};
+use md5::{Digest, Md5};
+
+use crate::StreamKey;
+
+/// The shortest time records are kept.
+pub const RETENTION_MIN: Duration = Duration::from_secs(24 * 3600);
+/// The longest time records are kept: 365 days.
+pub const RETENTION_MAX: Duration = Duration::from_secs(8760 * 3600);
+/// The most shards one stream is created with.
+pub const SHARDS_MAX: u32 = 10_000;
+/// The most tags one stream has.
+pub const TAGS_MAX: usize = 50;
+
+/// A position on the ring of 128-bit hash keys.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct HashKey(pub u128);
+
+impl HashKey {
+    /// Where a partition key lies: its MD5.
+    pub fn of(partition_key: &str) -> Self {
+        Self(u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into()))
+    }
+
+    /// The ring cut into `shards` ranges of the same size (the last takes what is left over).
+    pub fn split_evenly(shards: u32) -> Vec<(Self, Self)> {
+        let n = u128::from(shards.max(1));
+        let (size, rest) = (u128::MAX / n, u128::MAX % n);
+        let size = if rest == n - 1 { size.saturating_add(1) } else { size };
+        (0..n)
+            .map(|i| {
+                let last = if i + 1 == n { u128::MAX } else { (i + 1) * size - 1 };
+                (Self(i * size), Self(last))
+            })
+            .collect()
+    }
+}
+
+/// How capacity is managed. Stored and echoed; this node's disk is the capacity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamMode {
+    /// A fixed number of shards.
+    Provisioned,
+    /// On demand.
+    OnDemand,
+}
+
+/// Where a stream is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamStatus {
+    /// Being made.
+    Creating,
+    /// In use.
+    Active,
+    /// Being resharded or changed.
+    Updating,
+    /// Being removed.
+    Deleting,
+}
+
+/// Encryption flags, stored and echoed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Encryption {
+    /// The KMS key id as given.
+    pub key_id: String,
+}
+
+/// A stream as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stream {
+    /// Where it is found.
+    pub key: StreamKey,
+    /// Distinguishes streams that had the same name at different times; never reused (drawn from the same counter as log ids).
+    pub incarnation: u64,
+    /// Where it is in its life.
+    pub status: StreamStatus,
+    /// How capacity is managed.
+    pub mode: StreamMode,
+    /// When it was created.
+    pub created: Timestamp,
+    /// How long records are kept.
+    pub retention: Duration,
+    /// Every shard that still has records or can take some, by index.
+    pub shards: Vec<Shard>,
+    /// Encryption flags, if on.
+    pub encryption: Option<Encryption>,
+    /// The commit that wrote the stream's fact.
+    pub(crate) version: Lsn,
+    /// The open shards by hash range.
+    pub(crate) ring: Ring,
+}
+
+impl Stream {
+    /// The shard of that index.
+    pub fn shard(&self, index: u32) -> Option<&Shard> {
+        let at = self.shards.binary_search_by_key(&index, |shard| shard.index).ok()?;
+        self.shards.get(at)
+    }
+
+    /// The shards that take records.
+    pub fn open_shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter(|shard| shard.closed_at.is_none())
+    }
+
+    /// The open shard whose range holds `hash`.
+    pub fn shard_for(&self, hash: HashKey) -> Option<&Shard> {
+        self.shards.get(self.ring.position_of(hash)?)
+    }
+}
+
+/// Open shards by hash range: the last key of each range and the shard's place in
+/// [`Stream::shards`], ascending.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Ring(Arc<[(HashKey, usize)]>);
+
+impl Ring {
+    pub(crate) fn of(shards: &[Shard]) -> Self {
+        let open = shards.iter().enumerate().filter(|(_, shard)| shard.closed_at.is_none());
+        let mut ring: Vec<(HashKey, usize)> = open.map(|(at, shard)| (shard.hash_last, at)).collect();
+        ring.sort_unstable();
+        Self(ring.into())
+    }
+
+    /// The place of the shard whose range holds `hash`; `None` for a stream without open shards.
+    pub(crate) fn position_of(&self, hash: HashKey) -> Option<usize> {
+        let at = self.0.partition_point(|(last, _)| *last < hash);
+        self.0.get(at).map(|(_, position)| *position)
+    }
+}
+
+/// One shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shard {
+    /// Its number within the stream: `shardId-` + twelve digits. Never reused in an incarnation.
+    pub index: u32,
+    /// The log that holds its records.
+    pub log: LogId,
+    /// The first hash key it takes.
+    pub hash_first: HashKey,
+    /// The last hash key it takes.
+    pub hash_last: HashKey,
+    /// When it was created (whole seconds go into its sequence numbers).
+    pub created: Timestamp,
+    /// The shard it was split off or merged from.
+    pub parent: Option<u32>,
+    /// The second parent of a merge.
+    pub adjacent_parent: Option<u32>,
+    /// Set when the shard takes no more records: one past its last offset.
+    pub closed_at: Option<i64>,
+}
+
+impl Shard {
+    /// `shardId-000000000007`.
+    pub fn id(&self) -> String {
+        format!("shardId-{:012}", self.index)
+    }
+
+    /// Whether the shard's range holds `hash`.
+    pub fn takes(&self, hash: HashKey) -> bool {
+        (self.hash_first..=self.hash_last).contains(&hash)
+    }
+}
+
+/// What a new stream should be.
+#[derive(Clone, Debug)]
+pub struct NewStream {
+    /// How many shards, at least 1.
+    pub shards: u32,
+    /// How capacity is managed.
+    pub mode: StreamMode,
+    /// How long records are kept (24 h to 8760 h).
+    pub retention: Duration,
+    /// Tags.
+    pub tags: Vec<(String, String)>,
+}
+
+/// One record to put.
+#[derive(Clone, Debug)]
+pub struct NewRecord {
+    /// 1 to 256 characters.
+    pub partition_key: String,
+    /// Overrides the MD5 of the partition key.
+    pub explicit_hash_key: Option<HashKey>,
+    /// The data.
+    pub data: Bytes,
+}
+
+impl NewRecord {
+    /// Where the record belongs.
+    pub fn hash_key(&self) -> HashKey {
+        self.explicit_hash_key.unwrap_or_else(|| HashKey::of(&self.partition_key))
+    }
+
+    /// A digest of records in their order, to tell a repeated request from another one that was
+    /// given the same name. Fast, and no defence against somebody who wants a collision.
+    pub fn digest(records: &[Self]) -> [u8; 8] {
+        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        for record in records {
+            crc.update(&(record.partition_key.len() as u64).to_be_bytes());
+            crc.update(record.partition_key.as_bytes());
+            crc.update(&record.explicit_hash_key.map_or([0; 16], |hash| hash.0.to_be_bytes()));
+            crc.update(&(record.data.len() as u64).to_be_bytes());
+            crc.update(&record.data);
+        }
+        crc.finalize().to_be_bytes()
+    }
+}
+
+/// Where a record went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Placed {
+    /// Index of the shard.
+    pub shard: u32,
+    /// Its offset in the shard.
+    pub offset: i64,
+    /// When it was appended.
+    pub append_time: Timestamp,
+}
+
+/// A partition key as it was read: UTF-8 text that shares the batch's memory.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PartitionKey(Bytes);
+
+impl PartitionKey {
+    /// The key of a record. What is not UTF-8 (other protocols allow any bytes) is replaced.
+    pub(crate) fn from_bytes(bytes: Bytes) -> Self {
+        match std::str::from_utf8(&bytes) {
+            Ok(_) => Self(bytes),
+            Err(_) => Self(String::from_utf8_lossy(&bytes).into_owned().into()),
+        }
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("checked when it was made")
+    }
+}
+
+impl Deref for PartitionKey {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl std::fmt::Debug for PartitionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+/// One record read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamRecord {
+    /// Its offset in the shard.
+    pub offset: i64,
+    /// When it was appended.
+    pub append_time: Timestamp,
+    /// The partition key.
+    pub partition_key: PartitionKey,
+    /// The data.
+    pub data: Bytes,
+}
+
+/// The result of a read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardRead {
+    /// The records, in order.
+    pub records: Vec<StreamRecord>,
+    /// The offset to read next.
+    pub next: i64,
+    /// One past the shard's last offset.
+    pub end: i64,
+    /// How far the last record (or the position) lies behind the shard's newest record; at least
+    /// a millisecond while there is anything left to read.
+    pub behind: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shards(ranges: &[(HashKey, HashKey)]) -> Vec<Shard> {
+        let shard = |(index, range): (usize, &(HashKey, HashKey))| Shard {
+            index: index as u32,
+            log: LogId(index as u64),
+            hash_first: range.0,
+            hash_last: range.1,
+            created: Timestamp::EPOCH,
+            parent: None,
+            adjacent_parent: None,
+            closed_at: None,
+        };
+        ranges.iter().enumerate().map(shard).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_tile_the_ring(n in 1u32..300) {
+            let ranges = HashKey::split_evenly(n);
+            prop_assert_eq!(ranges.len(), n as usize);
+            prop_assert_eq!(ranges[0].0, HashKey(0));
+            prop_assert_eq!(ranges[ranges.len() - 1].1, HashKey(u128::MAX));
+            for pair in ranges.windows(2) {
+                prop_assert_eq!(pair[0].1.0 + 1, pair[1].0.0);
+            }
+        }
+
+        #[test]
+        fn every_key_has_the_one_shard_whose_range_holds_it(n in 1u32..50, hash: u128) {
+            let shards = shards(&HashKey::split_evenly(n));
+            let at = Ring::of(&shards).position_of(HashKey(hash)).unwrap();
+            prop_assert!(shards[at].takes(HashKey(hash)));
+            prop_assert_eq!(shards.iter().filter(|s| s.takes(HashKey(hash))).count(), 1);
+        }
+    }
+
+    #[test]
+    fn two_shards_meet_in_the_middle() {
+        let ranges = HashKey::split_evenly(2);
+        assert_eq!(ranges[0].1.0.to_string(), "170141183460469231731687303715884105727");
+        assert_eq!(HashKey::split_evenly(3)[0].1.0.to_string(), "113427455640312821154458202477256070484");
+    }
+
+    #[test]
+    fn a_partition_key_hashes_with_md5() {
+        assert_eq!(HashKey::of("a").0, 0x0cc1_75b9_c0f1_b6a8_31c3_99e2_6977_2661);
+    }
+
+    #[test]
+    fn closed_shards_take_nothing() {
+        let mut all = shards(&[(HashKey(0), HashKey(u128::MAX))]);
+        all[0].closed_at = Some(3);
+        assert_eq!(Ring::of(&all).position_of(HashKey(1)), None);
+    }
+
+    #[test]
+    fn digests_see_every_part_of_a_record() {
+        let record = |key: &str, hash: Option<u128>, data: &'static [u8]| NewRecord {
+            partition_key: key.to_owned(),
+            explicit_hash_key: hash.map(HashKey),
+            data: Bytes::from_static(data),
+        };
+        let digests = [
+            NewRecord::digest(&[record("a", None, b"bc")]),
+            NewRecord::digest(&[record("ab", None, b"c")]),
+            NewRecord::digest(&[record("a", Some(1), b"bc")]),
+            NewRecord::digest(&[record("a", None, b"bc"), record("a", None, b"")]),
+        ];
+        for (i, one) in digests.iter().enumerate() {
+            assert_eq!(digests.iter().filter(|other| *other == one).count(), 1, "{i}");
+        }
+    }
+}
