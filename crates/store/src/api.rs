@@ -156,7 +156,12 @@ pub trait Snapshot: Send + Sync + fmt::Debug {
     /// The fact at `key`.
     async fn get(&self, key: &Key) -> Result<Option<Fact>, StoreError>;
     /// Up to `limit` facts of `range`, in key order from the given end.
-    async fn scan(&self, range: &KeyRange, limit: usize, direction: Direction) -> Result<Vec<Scanned>, StoreError>;
+    async fn scan(
+        &self,
+        range: &KeyRange,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Vec<Scanned>, StoreError>;
 }
 
 /// Durable facts and logs. Object-safe; share it as `Arc<dyn Store>`.
@@ -171,7 +176,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn get(&self, key: &Key) -> Result<Option<Fact>, StoreError>;
 
     /// Up to `limit` committed facts of `range`, consistent among themselves.
-    async fn scan(&self, range: &KeyRange, limit: usize, direction: Direction) -> Result<Vec<Scanned>, StoreError>;
+    async fn scan(
+        &self,
+        range: &KeyRange,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Vec<Scanned>, StoreError>;
 
     /// A view that is consistent across all keys.
     async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError>;

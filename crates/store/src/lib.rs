@@ -11,15 +11,23 @@
 //! **Failure.** See `docs/formats/journal.md` for what a crash at each step leaves behind.
 
 mod api;
+mod batch;
 mod commit;
+pub mod embedded;
 mod error;
+mod ids;
 pub mod key;
+mod kinds;
+pub mod limits;
 pub mod memory;
+mod sequencer;
+mod watch;
 
 pub use api::{
     Bounds, Direction, Fact, KeyRange, LogId, Lsn, Scanned, Snapshot, Store, StoreStatus, StoredBatch, Watch,
     WatchTarget,
 };
+pub use batch::batch_for_tests;
 pub use commit::{Appended, Class, Commit, Committed, Expect, FactOp, LogOp};
 pub use error::{CommitError, StoreError};
 pub use key::{Key, KeyReader, Kind};
