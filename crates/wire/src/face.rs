@@ -1,14 +1,12 @@
 //! What a protocol face gives the front door, and what it gets from it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use headwater_base::{AccountId, Arn, Caller, OnceToken, Region, Scope, Timestamp};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::Fault;
 
@@ -59,6 +57,8 @@ pub struct Context {
     pub time: Timestamp,
     /// The SDK's `amz-sdk-invocation-id`: the same on every retry of one call.
     pub invocation_id: Option<Arc<str>>,
+    /// SHA-256 of the body as it was sent; zeros while a streamed body is still arriving.
+    pub body_sha256: [u8; 32],
     /// The client's address, without port.
     pub source_ip: Arc<str>,
     /// Asks whether the caller may.
@@ -78,22 +78,12 @@ impl Context {
         let parts = [self.caller.access_key.as_bytes(), id.as_bytes(), target.as_bytes(), body_digest];
         Some(OnceToken::derive(&parts))
     }
-}
 
-/// One operation of a JSON/CBOR service whose state is `F`.
-pub trait Operation<F>: Send + Sync + 'static {
-    /// Its name, such as `PutRecord`.
-    const NAME: &'static str;
-    /// What the client sends.
-    type Input: DeserializeOwned + Send;
-    /// What it gets.
-    type Output: Serialize + Send;
-
-    /// Action and resource, for the guard; asked before `call`.
-    fn access(face: &F, cx: &Context, input: &Self::Input) -> Result<Access, Fault>;
-
-    /// Does it.
-    fn call(face: &F, cx: &Context, input: Self::Input) -> impl Future<Output = Result<Self::Output, Fault>> + Send;
+    /// [`Context::once`] with the digest of the whole body: the same token for each retry an SDK
+    /// sends of one call, another one for everything else.
+    pub fn retry_token(&self, target: &str) -> Option<OnceToken> {
+        self.once(target, &self.body_sha256)
+    }
 }
 
 /// A line of `docs/services/<service>.md`.
@@ -141,6 +131,16 @@ impl std::fmt::Debug for RawBody {
     }
 }
 
+/// What became of a request, for the access log and the metrics. Faces leave it in the extensions of
+/// their answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The operation's name, such as `PutRecord`.
+    pub operation: &'static str,
+    /// The error's code, if it failed.
+    pub fault: Option<Cow<'static, str>>,
+}
+
 /// The body of an answer.
 pub type AnswerBody = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
 
@@ -161,59 +161,4 @@ pub trait Face: Send + Sync + 'static {
     fn operations(&self) -> Vec<OperationRow>;
     /// Answers one request. Never fails: faults are answers.
     async fn handle(&self, request: VerifiedRequest) -> http::Response<AnswerBody>;
-}
-
-/// The flat list of a JSON/CBOR service's operations, dispatching by name: decode, guard, call,
-/// encode. Faces hold one and implement [`Face::handle`] by [`OperationSet::handle`].
-pub struct OperationSet<F> {
-    rows: Vec<OperationRow>,
-    calls: std::collections::HashMap<&'static str, Call<F>>,
-}
-
-type Call<F> = Box<
-    dyn for<'a> Fn(&'a F, &'a Context, Bytes) -> BoxFuture<'a, Result<Bytes, Fault>> + Send + Sync,
->;
-
-impl<F> std::fmt::Debug for OperationSet<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OperationSet").field("rows", &self.rows).field("calls", &self.calls.len()).finish()
-    }
-}
-
-impl<F: Send + Sync + 'static> OperationSet<F> {
-    /// No operations yet.
-    pub fn new() -> Self {
-        Self { rows: Vec::new(), calls: std::collections::HashMap::new() }
-    }
-
-    /// Adds a working operation.
-    #[must_use]
-    pub fn with<O: Operation<F>>(mut self) -> Self {
-        self.rows.push(OperationRow { name: O::NAME, works: true });
-        todo!("wire owner")
-    }
-
-    /// Adds operations that are known and refused.
-    #[must_use]
-    pub fn refusing(mut self, names: &[&'static str]) -> Self {
-        self.rows.extend(names.iter().map(|name| OperationRow { name, works: false }));
-        self
-    }
-
-    /// Every operation.
-    pub fn rows(&self) -> &[OperationRow] {
-        &self.rows
-    }
-
-    /// Answers a request by its `X-Amz-Target`, in the protocol of its content type.
-    pub async fn handle(&self, face: &F, request: VerifiedRequest) -> http::Response<AnswerBody> {
-        let _ = (face, request);
-        todo!("wire owner")
-    }
-}
-
-impl<F: Send + Sync + 'static> Default for OperationSet<F> {
-    fn default() -> Self {
-        Self::new()
-    }
 }

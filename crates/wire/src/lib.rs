@@ -4,13 +4,19 @@
 //! Bytes → route → verify signature → decode → [`Operation::access`] → [`Operation::call`] →
 //! encode. A handler runs on when its client hangs up.
 
+pub mod answer;
 pub mod client;
+mod codec;
 mod face;
 mod fault;
+mod operation;
+pub mod sigv4;
 mod value;
 
+pub use codec::Codec;
 pub use face::{
-    Access, AnswerBody, Authority, Context, Face, Operation, OperationRow, OperationSet, RawBody, Secret, VerifiedRequest,
+    Access, AnswerBody, Authority, Context, Face, OperationRow, Outcome, RawBody, Secret, VerifiedRequest,
 };
 pub use fault::Fault;
+pub use operation::{Operation, OperationSet};
 pub use value::{Blob, EpochTime};

@@ -2,13 +2,33 @@
 //!
 //! Nobody else calls `tokio::spawn`. Every task has a name and shows its last run, last error and
 //! next run in [`Work::status`].
+//!
+//! | kind | what its error does | what shutdown does |
+//! |---|---|---|
+//! | reconciler | shown, logged, retried with backoff | lets the pass end, then stops |
+//! | service | stops the node | waits until it has drained ([`Work::stopping`]) |
+//! | detached | nothing here: its result goes to the caller | waits for it |
+//!
+//! **Invariants.** A reconciler never runs twice at once. A failing one is retried no sooner than
+//! its backoff says, however often it is signalled. A panic in a pass is an error of that pass.
+//!
+//! **Failure.** What does not end within the limit of [`Work::shutdown`] is aborted where it waits;
+//! it must leave nothing half-done, because kill -9 could have come at the same place.
+
+mod reconcile;
+mod registry;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use headwater_base::{Seams, Timestamp};
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::registry::Registry;
 
 /// How a task fails and what it returns, for crates that run tasks.
 pub use anyhow::{Error as TaskError, Result as TaskResult};
@@ -26,7 +46,7 @@ pub enum Pass {
 /// Takes no input, so a missed signal costs time and nothing else.
 #[async_trait]
 pub trait Reconciler: Send + Sync + 'static {
-    /// A stable, readable name.
+    /// A stable, readable name: the kind of work, then (after a space) what it is about.
     fn name(&self) -> String;
     /// One pass. An error is shown and logged; the loop retries with backoff.
     async fn pass(&self) -> anyhow::Result<Pass>;
@@ -34,7 +54,7 @@ pub trait Reconciler: Send + Sync + 'static {
 
 /// Wakes a reconciler; carries nothing, coalesces. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Signal(pub(crate) Arc<tokio::sync::Notify>);
+pub struct Signal(pub(crate) Arc<Notify>);
 
 impl Signal {
     /// Asks for a pass soon.
@@ -48,13 +68,13 @@ impl Signal {
 pub struct Running {
     /// Wakes the task.
     pub signal: Signal,
-    pub(crate) stop: tokio::sync::watch::Sender<bool>,
+    pub(crate) stop: watch::Sender<bool>,
 }
 
 impl Running {
     /// Ends the task after its current pass.
     pub fn stop(&self) {
-        let _ = self.stop.send(true);
+        self.stop.send_replace(true);
     }
 }
 
@@ -78,55 +98,296 @@ pub struct TaskStatus {
 /// Runs and shows every task. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Work {
-    pub(crate) seams: Seams,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    seams: Seams,
+    registry: Registry,
+    /// Becomes true once, when shutdown begins or a service fails.
+    stop: watch::Sender<bool>,
+    /// Why the node stops by itself, if it does.
+    fatal: watch::Sender<Option<String>>,
+    live: AtomicUsize,
+    idle: Notify,
 }
 
 impl Work {
     /// Nothing running yet.
     pub fn new(seams: Seams) -> Self {
-        Self { seams }
+        let inner = Inner {
+            seams,
+            registry: Registry::default(),
+            stop: watch::Sender::new(false),
+            fatal: watch::Sender::new(None),
+            live: AtomicUsize::new(0),
+            idle: Notify::new(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Runs `reconciler` now, then at each (jittered) interval or signal.
     pub fn reconcile(&self, reconciler: Arc<dyn Reconciler>, every: Duration) -> Running {
-        let _ = (reconciler, every);
-        todo!("work owner")
+        let running = Running { signal: Signal(Arc::new(Notify::new())), stop: watch::Sender::new(false) };
+        let slot = self.inner.registry.enter(reconciler.name());
+        let id = slot.id();
+        let task = reconcile::run(self.clone(), reconciler, every, running.clone(), slot);
+        self.spawn_listed(id, task);
+        running
     }
 
-    /// Runs a long-lived loop; its end with an error stops the node.
+    /// Runs a long-lived loop; its end with an error stops the node. The loop watches
+    /// [`Work::stopping`] and ends by itself once it has drained.
     pub fn service(&self, name: &str, run: BoxFuture<'static, anyhow::Result<()>>) {
-        let _ = (name, run);
-        todo!("work owner")
+        let slot = self.inner.registry.enter(name.to_owned());
+        let (id, work, name) = (slot.id(), self.clone(), name.to_owned());
+        self.spawn_listed(id, async move {
+            let ended = std::panic::AssertUnwindSafe(run).catch_unwind().await;
+            let failure = match ended {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(format!("{error:#}")),
+                Err(panic) => Some(format!("panicked: {}", panic_text(panic.as_ref()))),
+            };
+            slot.ended(work.inner.seams.clock.now(), failure.clone(), None);
+            if let Some(error) = failure {
+                tracing::error!(service = name, error, "a service failed; the node stops");
+                work.inner.fatal.send_replace(Some(format!("{name}: {error}")));
+                work.inner.stop.send_replace(true);
+            }
+        });
     }
 
-    /// Runs `work` to its end even if the caller goes away (a started request).
+    /// Runs `work` to its end even if the caller goes away (a started request). How many run at
+    /// once is bounded by who admits them (the front door's limit on requests).
     pub fn detach<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> tokio::sync::oneshot::Receiver<T> {
-        let _ = (&self.seams, work);
-        todo!("work owner")
+    ) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        let guard = self.begin();
+        spawn(async move {
+            let done = work.await;
+            drop(guard);
+            // The caller may be gone; the work counts anyway.
+            let _ = sender.send(done);
+        });
+        receiver
     }
 
-    /// Runs CPU-heavy `work` (over half a millisecond) on the blocking pool.
+    /// Runs CPU-heavy `work` (over half a millisecond) on the blocking pool, whose threads are
+    /// bounded by the runtime. A panic in it continues here.
     pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-        let _ = work;
-        todo!("work owner")
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is being dropped and with it this very task.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Completes when shutdown begins.
     pub async fn stopping(&self) {
-        todo!("work owner")
+        let mut stop = self.inner.stop.subscribe();
+        // The sender lives as long as `self`, so this ends only by the value.
+        let _ = stop.wait_for(|stop| *stop).await;
     }
 
-    /// Every task.
+    /// Whether shutdown has begun.
+    pub fn is_stopping(&self) -> bool {
+        *self.inner.stop.borrow()
+    }
+
+    /// Why the node stops by itself: the service that failed and its error.
+    pub fn fatal(&self) -> Option<String> {
+        self.inner.fatal.borrow().clone()
+    }
+
+    /// Every task, in the order they were started.
     pub fn status(&self) -> Vec<TaskStatus> {
-        todo!("work owner")
+        self.inner.registry.rows_status()
     }
 
-    /// Tells everything to stop and waits for it, at most `limit`.
+    /// How many tasks run at this moment, detached ones included.
+    pub fn live(&self) -> usize {
+        self.inner.live.load(Ordering::Acquire)
+    }
+
+    /// Tells everything to stop and waits for it, at most `limit`; aborts what is left.
     pub async fn shutdown(&self, limit: Duration) {
-        let _ = limit;
-        todo!("work owner")
+        self.inner.stop.send_replace(true);
+        let drained = async {
+            loop {
+                let idle = self.inner.idle.notified();
+                tokio::pin!(idle);
+                idle.as_mut().enable();
+                if self.live() == 0 {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        if self.inner.seams.clock.timeout(limit, drained).await.is_none() {
+            let names: Vec<String> = self.status().into_iter().map(|task| task.name).collect();
+            tracing::warn!(live = self.live(), ?names, "tasks did not end in time and are aborted");
+            self.inner.registry.abort_all();
+        }
+    }
+
+    fn spawn_listed(&self, id: u64, task: impl Future<Output = ()> + Send + 'static) {
+        let guard = self.begin();
+        let handle = spawn(async move {
+            task.await;
+            drop(guard);
+        });
+        self.inner.registry.abortable(id, handle);
+    }
+
+    fn begin(&self) -> LiveGuard {
+        self.inner.live.fetch_add(1, Ordering::AcqRel);
+        LiveGuard(self.inner.clone())
+    }
+}
+
+/// Counts one running task for as long as it lives, also when it is aborted or panics.
+struct LiveGuard(Arc<Inner>);
+
+impl Drop for LiveGuard {
+    fn drop(&mut self) {
+        if self.0.live.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this crate is the one place that spawns")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
+    tokio::spawn(task).abort_handle()
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    struct Scripted {
+        script: Mutex<Vec<anyhow::Result<Pass>>>,
+        passes: watch::Sender<u32>,
+    }
+
+    #[async_trait]
+    impl Reconciler for Scripted {
+        fn name(&self) -> String {
+            "scripted".into()
+        }
+        async fn pass(&self) -> anyhow::Result<Pass> {
+            let next = self.script.lock().unwrap().pop();
+            self.passes.send_modify(|n| *n += 1);
+            match next {
+                Some(Err(error)) if error.to_string() == "panic" => panic!("as told"),
+                Some(outcome) => outcome,
+                None => Ok(Pass::Done),
+            }
+        }
+    }
+
+    fn scripted(mut outcomes: Vec<anyhow::Result<Pass>>) -> (Arc<Scripted>, watch::Receiver<u32>) {
+        outcomes.reverse();
+        let passes = watch::Sender::new(0);
+        let seen = passes.subscribe();
+        (Arc::new(Scripted { script: Mutex::new(outcomes), passes }), seen)
+    }
+
+    #[tokio::test]
+    async fn more_comes_back_at_once_and_a_signal_wakes() {
+        let work = Work::new(Seams::system());
+        let (task, mut passes) = scripted(vec![Ok(Pass::More), Ok(Pass::More), Ok(Pass::Done)]);
+        let running = work.reconcile(task, Duration::from_secs(3600));
+        passes.wait_for(|n| *n == 3).await.unwrap();
+        running.signal.notify();
+        passes.wait_for(|n| *n == 4).await.unwrap();
+        work.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(work.live(), 0);
+    }
+
+    #[tokio::test]
+    async fn errors_and_panics_are_shown_and_retried() {
+        let work = Work::new(Seams::system());
+        let (task, mut passes) =
+            scripted(vec![Err(anyhow::anyhow!("disk on fire")), Err(anyhow::anyhow!("panic"))]);
+        let _running = work.reconcile(task, Duration::from_secs(3600));
+        passes.wait_for(|n| *n == 3).await.unwrap();
+        work.shutdown(Duration::from_secs(5)).await;
+        let _ = passes;
+        assert_eq!(work.live(), 0);
+    }
+
+    #[tokio::test]
+    async fn status_tells_runs_failures_and_the_last_error() {
+        let work = Work::new(Seams::simulated(Timestamp::from_ms(1_000), 7));
+        let (task, mut passes) = scripted(vec![Err(anyhow::anyhow!("disk on fire").context("sweeping"))]);
+        let _running = work.reconcile(task, Duration::from_secs(60));
+        passes.wait_for(|n| *n == 1).await.unwrap();
+        tokio::task::yield_now().await;
+        let row = &work.status()[0];
+        assert_eq!((row.name.as_str(), row.runs, row.failures), ("scripted", 1, 1));
+        assert_eq!(row.last_error.as_deref(), Some("sweeping: disk on fire"));
+        assert!(row.next_run.is_some_and(|next| next > Timestamp::from_ms(1_000)));
+    }
+
+    #[tokio::test]
+    async fn a_stopped_reconciler_leaves_the_list() {
+        let work = Work::new(Seams::system());
+        let (task, mut passes) = scripted(vec![]);
+        let running = work.reconcile(task, Duration::from_secs(3600));
+        passes.wait_for(|n| *n == 1).await.unwrap();
+        running.stop();
+        while work.live() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(work.status().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_failed_service_stops_the_node() {
+        let work = Work::new(Seams::system());
+        work.service("listener", async { anyhow::bail!("port taken") }.boxed());
+        work.stopping().await;
+        assert_eq!(work.fatal().as_deref(), Some("listener: port taken"));
+    }
+
+    #[tokio::test]
+    async fn detached_work_survives_its_caller_and_shutdown_waits_for_it() {
+        let work = Work::new(Seams::system());
+        let (go, gate) = oneshot::channel::<()>();
+        let done = Arc::new(AtomicUsize::new(0));
+        let seen = done.clone();
+        drop(work.detach(async move {
+            let _ = gate.await;
+            seen.fetch_add(1, Ordering::SeqCst);
+        }));
+        let stop = work.shutdown(Duration::from_secs(5));
+        tokio::join!(stop, async { go.send(()).unwrap() });
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn shutdown_aborts_what_does_not_end() {
+        let work = Work::new(Seams::system());
+        work.service("deaf", std::future::pending().boxed());
+        work.shutdown(Duration::from_millis(10)).await;
+        while work.live() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn blocking_work_returns_its_result() {
+        assert_eq!(Work::blocking(|| 6 * 7).await, 42);
     }
 }

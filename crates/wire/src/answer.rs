@@ -1,0 +1,92 @@
+//! Answers: whole bodies, and faults in the spelling of each protocol.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use quick_xml::escape::escape;
+
+use crate::{AnswerBody, Codec, Fault};
+
+/// The header that names the request in answers of the JSON and Query services.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// An answer whose body is at hand.
+pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<AnswerBody> {
+    let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A fault in JSON or CBOR.
+pub fn coded(codec: Codec, fault: &Fault) -> Response<AnswerBody> {
+    let mut response = whole(status(fault), codec.content_type(), codec.encode_fault(fault));
+    if let Ok(code) = HeaderValue::from_str(&fault.code) {
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-errortype"), code);
+    }
+    response
+}
+
+/// A fault as S3 writes it.
+pub fn s3_fault(fault: &Fault, resource: &str, request_id: &str) -> Response<AnswerBody> {
+    let mut members = String::new();
+    for (name, value) in &fault.members {
+        members.push_str(&format!("<{name}>{}</{name}>", xml(value)));
+    }
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>{members}<Resource>{}</Resource><RequestId>{}</RequestId></Error>",
+        xml(&fault.code),
+        xml(&fault.message),
+        xml(resource),
+        xml(request_id),
+    );
+    whole(status(fault), "application/xml", body)
+}
+
+/// A fault as the Query services (STS) write it.
+pub fn query_fault(fault: &Fault, namespace: &str, request_id: &str) -> Response<AnswerBody> {
+    let blame = if fault.status >= 500 { "Receiver" } else { "Sender" };
+    let body = format!(
+        "<ErrorResponse xmlns=\"{}\"><Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{}</RequestId></ErrorResponse>",
+        xml(namespace),
+        xml(&fault.code),
+        xml(&fault.message),
+        xml(request_id),
+    );
+    whole(status(fault), "text/xml", body)
+}
+
+/// The fault's status; a number that is none is a bug and answers 500.
+fn status(fault: &Fault) -> StatusCode {
+    StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Escaped, without the control characters that XML cannot carry.
+fn xml(text: &str) -> String {
+    let legal: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    escape(legal.as_str()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn faults_in_xml_are_escaped() {
+        let fault = Fault::client("NoSuchKey", "no <such> key & \u{1}more").with_status(404);
+        let response = s3_fault(&fault, "/b/<k>", "id-1");
+        assert_eq!(response.status(), 404);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = std::str::from_utf8(&body).unwrap();
+        assert!(body.contains("<Message>no &lt;such&gt; key &amp; more</Message>"), "{body}");
+        assert!(body.contains("<Resource>/b/&lt;k&gt;</Resource>"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn query_faults_say_whose_fault_it_is() {
+        let response = query_fault(&Fault::server("InternalFailure", "oh"), "urn:x", "id-1");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(std::str::from_utf8(&body).unwrap().contains("<Type>Receiver</Type>"));
+    }
+}
