@@ -3,6 +3,21 @@
 //! A blob is durable when [`BlobWriter::finish`] returns: its file and its directory entry are
 //! fsynced. Only then may a commit name it. Nothing here knows who names a blob; `objects` keeps
 //! the `blob_ref` facts and runs the sweep.
+//!
+//! **Invariants.** A blob never changes after [`BlobWriter::finish`]. An id is never reused. What a
+//! reader returns was checked against the checksum taken when it was written.
+//!
+//! **Failure.** A crash before `finish` returns leaves a file nobody names, which the sweep
+//! removes. A damaged block is an error ([`BlobError::Corrupt`]), never bytes. A full disk is
+//! refused before writing, at a reserve that keeps room for the journal.
+//!
+//! **Layout.** `docs/formats/blob.md`.
+
+pub mod conformance;
+pub mod disk;
+mod layout;
+mod live;
+pub mod memory;
 
 use std::fmt;
 use std::ops::Range;
@@ -22,6 +37,9 @@ impl fmt::Debug for BlobId {
     }
 }
 
+/// The bytes in one checksummed block; a blob's last block may be shorter.
+pub const BLOCK_BYTES: usize = 1 << 20;
+
 /// Why a blob could not be written or read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BlobError {
@@ -36,6 +54,9 @@ pub enum BlobError {
         /// The 1 MiB block.
         block: u64,
     },
+    /// The blob's trailer, which says what its blocks must be, is damaged or missing. Never served.
+    #[error("blob {0:?} has no valid trailer")]
+    Damaged(BlobId),
     /// The disk has no room (decided before writing).
     #[error("no space left for new data")]
     Full,
@@ -77,7 +98,7 @@ pub struct UploadHandle {
     /// Its length in bytes.
     pub len: u64,
     /// Keeps the id out of [`Blobs::list`] while any clone lives.
-    pub(crate) _live: Arc<dyn Send + Sync + fmt::Debug>,
+    pub(crate) _live: Arc<live::Live>,
 }
 
 /// Reads one blob; every block's checksum is verified on every read.
