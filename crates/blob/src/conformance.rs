@@ -87,7 +87,9 @@ async fn live_blobs_are_not_listed(blobs: &dyn Blobs) {
     let (id, clone) = (handle.id, handle.clone());
     drop(handle);
     assert!(!blobs.list().await.expect("lists").contains(&id), "a clone keeps it live");
+    assert!(blobs.is_live(id));
     drop(clone);
+    assert!(!blobs.is_live(id));
     assert!(blobs.list().await.expect("lists").contains(&id));
     blobs.delete(id).await.expect("deletes");
     assert!(!blobs.list().await.expect("lists").contains(&id));

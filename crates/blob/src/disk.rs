@@ -122,6 +122,10 @@ impl Blobs for DiskBlobs {
         Ok(ids)
     }
 
+    fn is_live(&self, id: BlobId) -> bool {
+        self.0.live.contains(id)
+    }
+
     fn free_bytes(&self) -> u64 {
         let free = self.0.free_bytes().unwrap_or(0);
         free.saturating_sub(self.0.options.reserve.bytes())

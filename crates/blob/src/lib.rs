@@ -76,6 +76,8 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     async fn delete(&self, id: BlobId) -> Result<(), BlobError>;
     /// Every blob present, finished or not, except those with a live [`UploadHandle`].
     async fn list(&self) -> Result<Vec<BlobId>, BlobError>;
+    /// Whether the blob is being written or an [`UploadHandle`] to it lives.
+    fn is_live(&self, id: BlobId) -> bool;
     /// Free bytes, as far as known.
     fn free_bytes(&self) -> u64;
 }

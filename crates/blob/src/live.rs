@@ -18,6 +18,11 @@ impl LiveIds {
         Arc::new(Live { id, ids: self.clone() })
     }
 
+    /// Whether `id` is marked.
+    pub(crate) fn contains(&self, id: BlobId) -> bool {
+        self.0.lock().expect("no holder of this lock panics").contains(&id)
+    }
+
     /// Takes the live ids out of `ids`.
     pub(crate) fn remove_from(&self, ids: &mut Vec<BlobId>) {
         let live = self.0.lock().expect("no holder of this lock panics");

@@ -91,6 +91,10 @@ impl Blobs for MemoryBlobs {
         Ok(ids)
     }
 
+    fn is_live(&self, id: BlobId) -> bool {
+        self.0.live.contains(id)
+    }
+
     fn free_bytes(&self) -> u64 {
         u64::MAX
     }

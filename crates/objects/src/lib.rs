@@ -3,10 +3,46 @@
 //!
 //! Bodies up to 128 KiB live inline in facts, larger ones in checksummed blobs. An object is the
 //! fact that names its body; the fact's version (an LSN) is the object's place in history.
+//!
+//! ```text
+//! stage (body durable, unnamed) ─► commit: guard, CURRENT, BODY or BLOB_REF ─► published
+//!                                                       sweep ◄─ bodies no fact names
+//! ```
+//! **Invariants.** A body is durable before a fact names it. A blob is removed only when no fact
+//! names it and none can come to. A put reads nothing it depends on, so writers of one key never
+//! conflict: the last commit wins. Every put expects its bucket's guard.
+//!
+//! **Failure.** A crash leaves at most bodies and references that nothing names; [`Sweep`] removes
+//! them. A damaged body is an error, never bytes.
 
+mod bucket;
+mod checksum;
+mod copy;
+mod delete;
 mod engine;
+mod error;
+mod list;
+mod multipart;
+mod name;
+mod object;
+mod put;
+mod read;
+mod records;
+mod stage;
+mod sweep;
 
-pub use engine::{
-    Attributes, Bucket, BucketName, Checksums, Listed, Listing, ListQuery, ObjectError, ObjectInfo, ObjectKey,
-    ObjectReader, Objects, StagedBody,
+pub use bucket::Bucket;
+pub use checksum::ChecksumAlgorithm;
+pub use engine::Objects;
+pub use error::ObjectError;
+pub use list::{ListQuery, Listed, Listing};
+pub use multipart::{
+    CompletedPart, PART_NUMBER_MAX, PartInfo, PartListing, UploadInfo, UploadListing, UploadOptions, UploadQuery,
+    UploadedEntry,
 };
+pub use name::{BucketName, ObjectKey, UploadId};
+pub use object::{Attributes, Checksums, ObjectInfo};
+pub use put::Condition;
+pub use read::ObjectReader;
+pub use stage::{BodyStream, INLINE_BYTES_MAX, StagedBody};
+pub use sweep::Sweep;

@@ -1,0 +1,258 @@
+//! Buckets: created, found, tagged, and deleted only when empty.
+//!
+//! **Deletion** must not race with puts, and puts must not write to a fact they share. So it goes
+//! in two steps: first the guard that every put expects is taken away (no put can succeed from then
+//! on), then the bucket is looked at: empty, it goes; else the guard comes back. Whoever meets a
+//! bucket between the two steps (also after a crash) takes the second step itself; it is safe to
+//! take it twice. Writers that lose the guard meanwhile look again and go on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headwater_base::{AccountId, Region, Timestamp};
+use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, StoreError};
+
+use crate::records::bucket::{BucketRecord, Present, TagsRecord};
+use crate::records::{decode, encode, keys};
+use crate::{BucketName, ObjectError, Objects};
+
+/// How often an operation starts over because others changed what it works on.
+pub(crate) const TRIES_MAX: usize = 16;
+
+/// How many buckets are read at a time.
+const PAGE_BUCKETS: usize = 1000;
+
+/// A bucket as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bucket {
+    /// Its name, unique on the node.
+    pub name: BucketName,
+    /// Distinguishes buckets that had the same name at different times.
+    pub incarnation: u64,
+    /// Who owns it.
+    pub owner: AccountId,
+    /// Where it is said to be.
+    pub region: Region,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+impl Objects {
+    /// Creates a bucket.
+    ///
+    /// # Errors
+    /// [`ObjectError::BucketExists`], whoever owns it.
+    pub async fn create_bucket(
+        &self,
+        name: &BucketName,
+        owner: AccountId,
+        region: &Region,
+    ) -> Result<Arc<Bucket>, ObjectError> {
+        let record = BucketRecord {
+            incarnation: self.seams.chance.u64(),
+            owner: owner.number(),
+            region: region.as_str().to_owned(),
+            created_ms: self.seams.clock.now().ms(),
+            deleting: false,
+        };
+        for _ in 0..TRIES_MAX {
+            match self.bucket(name).await {
+                Err(ObjectError::NoSuchBucket(_)) => {}
+                Err(other) => return Err(other),
+                Ok(_) => return Err(ObjectError::BucketExists(name.as_str().to_owned())),
+            }
+            let commit = Commit::new()
+                .expect_absent(keys::bucket(name.as_str()))
+                .expect_absent(keys::alive(record.incarnation))
+                .put(keys::bucket(name.as_str()), encode(&record))
+                .put(keys::guard(record.incarnation), encode(&Present {}))
+                .put(keys::alive(record.incarnation), encode(&Present {}));
+            match self.store.commit(commit).await {
+                Ok(_) => return Ok(Arc::new(bucket_of(name, &record)?)),
+                Err(CommitError::Conflict(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// The bucket as it is now.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`].
+    pub async fn bucket(&self, name: &BucketName) -> Result<Arc<Bucket>, ObjectError> {
+        for _ in 0..TRIES_MAX {
+            let (record, version) = self.bucket_record(name).await?;
+            if !record.deleting {
+                return Ok(Arc::new(bucket_of(name, &record)?));
+            }
+            self.decide_deletion(name, record, version).await?;
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// Every bucket of an account, by name.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_buckets(&self, owner: AccountId) -> Result<Vec<Bucket>, ObjectError> {
+        let mut range = KeyRange::prefix(&keys::buckets());
+        let mut found = Vec::new();
+        loop {
+            let rows = self.store.scan(&range, PAGE_BUCKETS, Direction::Forward).await?;
+            for row in &rows {
+                let record: BucketRecord = decode(&row.key, &row.fact.value)?;
+                let mut reader = row.key.reader();
+                reader.kind();
+                let name = reader.str().and_then(|name| BucketName::new(&name).ok());
+                let name = name.ok_or_else(|| StoreError::Corrupt(format!("{:?}: not a bucket's key", row.key)))?;
+                if record.owner == owner.number() {
+                    found.push(bucket_of(&name, &record)?);
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == PAGE_BUCKETS => range = range.after(&last.key),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Deletes a bucket that holds no object. Uploads under way go with it.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`], [`ObjectError::BucketNotEmpty`].
+    pub async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), ObjectError> {
+        let name = &bucket.name;
+        let mut begun = false;
+        for _ in 0..TRIES_MAX {
+            let (record, version) = match self.bucket_record(name).await {
+                // Somebody who met the bucket between our two steps took the second.
+                Err(ObjectError::NoSuchBucket(_)) if begun => return Ok(()),
+                other => other?,
+            };
+            if begun && record.incarnation != bucket.incarnation {
+                return Ok(());
+            }
+            if record.incarnation != bucket.incarnation {
+                return Err(ObjectError::NoSuchBucket(name.as_str().to_owned()));
+            }
+            if self.holds_objects(record.incarnation).await? {
+                return Err(ObjectError::BucketNotEmpty(name.as_str().to_owned()));
+            }
+            let deciding = BucketRecord { deleting: true, ..record };
+            let commit = Commit::new()
+                .expect(keys::bucket(name.as_str()), version)
+                .put(keys::bucket(name.as_str()), encode(&deciding))
+                .delete(keys::guard(deciding.incarnation))
+                .freeing();
+            match self.store.commit(commit).await {
+                Ok(committed) => {
+                    begun = true;
+                    if self.decide_deletion(name, deciding, committed.lsn).await? {
+                        return Ok(());
+                    }
+                }
+                Err(CommitError::Conflict(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// The bucket's tags; none if it never got any.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn bucket_tags(&self, bucket: &Bucket) -> Result<Option<BTreeMap<String, String>>, ObjectError> {
+        let key = keys::bucket_tags(bucket.incarnation);
+        let Some(fact) = self.store.get(&key).await? else {
+            return Ok(None);
+        };
+        Ok(Some(decode::<TagsRecord>(&key, &fact.value)?.tags))
+    }
+
+    /// Replaces the bucket's tags, or removes them.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`] when the bucket went meanwhile.
+    pub async fn set_bucket_tags(
+        &self,
+        bucket: &Bucket,
+        tags: Option<BTreeMap<String, String>>,
+    ) -> Result<(), ObjectError> {
+        let key = keys::bucket_tags(bucket.incarnation);
+        for _ in 0..TRIES_MAX {
+            let commit = Commit::new().expect_present(keys::guard(bucket.incarnation));
+            let commit = match &tags {
+                Some(tags) => commit.put(key.clone(), encode(&TagsRecord { tags: tags.clone() })),
+                None => commit.delete(key.clone()),
+            };
+            match self.store.commit(commit).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict(_)) => self.same_bucket(bucket).await?,
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// After a commit lost the guard: whether the same bucket still stands.
+    pub(crate) async fn same_bucket(&self, bucket: &Bucket) -> Result<(), ObjectError> {
+        let now = self.bucket(&bucket.name).await?;
+        if now.incarnation != bucket.incarnation {
+            return Err(ObjectError::NoSuchBucket(bucket.name.as_str().to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn bucket_record(&self, name: &BucketName) -> Result<(BucketRecord, Lsn), ObjectError> {
+        let key = keys::bucket(name.as_str());
+        let fact = self.store.get(&key).await?;
+        let fact = fact.ok_or_else(|| ObjectError::NoSuchBucket(name.as_str().to_owned()))?;
+        Ok((decode(&key, &fact.value)?, fact.version))
+    }
+
+    /// The second step of a deletion. Returns whether the bucket is gone through this call.
+    async fn decide_deletion(
+        &self,
+        name: &BucketName,
+        record: BucketRecord,
+        version: Lsn,
+    ) -> Result<bool, ObjectError> {
+        let (key, incarnation) = (keys::bucket(name.as_str()), record.incarnation);
+        let holds_objects = self.holds_objects(incarnation).await?;
+        let commit = Commit::new().expect(key.clone(), version).freeing();
+        let commit = if holds_objects {
+            let back = BucketRecord { deleting: false, ..record };
+            commit.put(key, encode(&back)).put(keys::guard(incarnation), encode(&Present {}))
+        } else {
+            commit.delete(key).delete(keys::alive(incarnation)).delete(keys::bucket_tags(incarnation))
+        };
+        match self.store.commit(commit).await {
+            Ok(_) if holds_objects => Ok(false),
+            Ok(_) => {
+                self.doomed.wake();
+                Ok(true)
+            }
+            // Somebody else took this step.
+            Err(CommitError::Conflict(_)) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    async fn holds_objects(&self, incarnation: u64) -> Result<bool, ObjectError> {
+        let range = KeyRange::prefix(&keys::current_prefix(incarnation, ""));
+        Ok(!self.store.scan(&range, 1, Direction::Forward).await?.is_empty())
+    }
+}
+
+fn bucket_of(name: &BucketName, record: &BucketRecord) -> Result<Bucket, StoreError> {
+    let corrupt = |what: &str| StoreError::Corrupt(format!("bucket {name}: bad {what}"));
+    Ok(Bucket {
+        name: name.clone(),
+        incarnation: record.incarnation,
+        owner: AccountId::from_number(record.owner).map_err(|_| corrupt("owner"))?,
+        region: record.region.parse().map_err(|_| corrupt("region"))?,
+        created: Timestamp::from_ms(record.created_ms),
+    })
+}

@@ -1,0 +1,87 @@
+//! How the engine says no, sorted by what the caller can do about it.
+
+use headwater_blob::BlobError;
+use headwater_store::{CommitError, StoreError};
+
+/// Why an operation on objects did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ObjectError {
+    /// There is no such bucket.
+    #[error("bucket {0:?} does not exist")]
+    NoSuchBucket(String),
+    /// There is no such object.
+    #[error("object {0:?} does not exist")]
+    NoSuchKey(String),
+    /// There is no such multipart upload; it may have been completed or aborted.
+    #[error("upload {0:?} does not exist")]
+    NoSuchUpload(String),
+    /// A bucket of that name exists.
+    #[error("bucket {0:?} exists already")]
+    BucketExists(String),
+    /// The bucket still holds something.
+    #[error("bucket {0:?} is not empty")]
+    BucketNotEmpty(String),
+    /// A condition (`If-Match`, `If-None-Match`) failed.
+    #[error("precondition failed")]
+    PreconditionFailed,
+    /// Others kept changing the same object: try again.
+    #[error("the object is being changed by others")]
+    Contended,
+    /// The range lies outside the body.
+    #[error("range not satisfiable; the body has {0} bytes")]
+    BadRange(u64),
+    /// A part named by a completion is not there, or is another than it was said to be.
+    #[error("part {0} is not there or has another etag or checksum")]
+    InvalidPart(u32),
+    /// The parts of a completion are not in ascending order.
+    #[error("the parts are not in ascending order")]
+    InvalidPartOrder,
+    /// A part other than the last is smaller than 5 MiB.
+    #[error("part {number} is too small: {size} bytes")]
+    PartTooSmall {
+        /// Which part.
+        number: u32,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// The body is not the one the client declared.
+    #[error("the body does not match its {0}")]
+    BadDigest(String),
+    /// The body did not arrive whole; nothing was stored.
+    #[error("the body did not arrive: {0}")]
+    Body(String),
+    /// A parameter is out of its bounds.
+    #[error("{0}")]
+    Invalid(String),
+    /// The disk is full or the node is behind: retry later.
+    #[error("throttled: {0}")]
+    Throttled(&'static str),
+    /// Bodies failed.
+    #[error("the body store failed")]
+    Blob(#[source] BlobError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A commit failed in a way the engine can't mend.
+    #[error("the commit failed")]
+    Commit(#[source] CommitError),
+}
+
+impl From<BlobError> for ObjectError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Full => Self::Throttled("no space left for new data"),
+            other => Self::Blob(other),
+        }
+    }
+}
+
+impl From<CommitError> for ObjectError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Full => Self::Throttled("no space left for new data"),
+            CommitError::Busy => Self::Throttled("the store is behind"),
+            other => Self::Commit(other),
+        }
+    }
+}

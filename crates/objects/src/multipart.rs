@@ -1,0 +1,260 @@
+//! Multipart uploads: parts are facts with bodies of their own; completing names them and moves no
+//! byte.
+//!
+//! ```text
+//! create    UPLOAD, UPLOAD_REF(upload ← UPLOAD)
+//! part n    PART n, and its body: PART_BODY n inline, or a blob and BLOB_REF(blob ← PART n)
+//! complete  CURRENT names the upload, LAYOUT, UPLOAD_REF(upload ← CURRENT); UPLOAD goes
+//! abort     UPLOAD goes; its reference, now stale, leads the sweep to the parts
+//! ```
+//! **Invariants.** A part is added only while its `UPLOAD` fact is there. Completing expects every
+//! part it names at the version it read, so a part uploaded again meanwhile is never mixed in.
+//!
+//! **Failure.** Completing twice gives the same answer as long as the object is the current one.
+
+mod complete;
+mod listing;
+
+use std::collections::BTreeMap;
+
+use headwater_base::Timestamp;
+use headwater_store::{Commit, CommitError, Direction, KeyRange, Scanned, StoreError};
+
+use crate::bucket::TRIES_MAX;
+use crate::put::{reference, release, target_of_place};
+use crate::records::bucket::Present;
+use crate::records::object::PlaceRecord;
+use crate::records::upload::{PartRecord, UploadRecord};
+use crate::records::{decode, encode, keys};
+use crate::stage::Place;
+use crate::sweep::Target;
+use crate::{Attributes, Bucket, ChecksumAlgorithm, ObjectError, ObjectKey, Objects, StagedBody, UploadId};
+
+pub use complete::CompletedPart;
+pub use listing::{PartListing, UploadListing, UploadQuery, UploadedEntry};
+
+/// The highest part number.
+pub const PART_NUMBER_MAX: u32 = 10_000;
+
+/// How many part rows are read at once.
+const PAGE_PARTS: usize = 1000;
+
+/// How an upload's object is to be checked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UploadOptions {
+    /// The algorithm every part is checked by; `None` means CRC64NVME over the whole.
+    pub algorithm: Option<ChecksumAlgorithm>,
+    /// Whether the object's checksum is one of checksums (else of the whole body).
+    pub composite: bool,
+}
+
+/// An upload under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UploadInfo {
+    /// Its identity.
+    pub id: UploadId,
+    /// The object it will be.
+    pub key: ObjectKey,
+    /// When it began.
+    pub initiated: Timestamp,
+    /// What the object will carry.
+    pub attributes: Attributes,
+    /// How the object is to be checked.
+    pub options: UploadOptions,
+}
+
+/// A part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartInfo {
+    /// Its number, 1 to [`PART_NUMBER_MAX`].
+    pub number: u32,
+    /// Length in bytes.
+    pub size: u64,
+    /// MD5 in hex, without quotes.
+    pub etag: String,
+    /// When it was uploaded.
+    pub modified: Timestamp,
+    /// Its checksums by algorithm name, base64.
+    pub checksums: BTreeMap<String, String>,
+}
+
+impl Objects {
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`] when the bucket is gone.
+    pub async fn create_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        attributes: Attributes,
+        options: UploadOptions,
+    ) -> Result<UploadId, ObjectError> {
+        let now = self.seams.clock.now();
+        let id = (u128::from(now.ms() as u64) << 64) | u128::from(self.seams.chance.u64());
+        let id = UploadId(id.to_be_bytes());
+        let record = UploadRecord {
+            initiated_ms: now.ms(),
+            content_type: attributes.content_type,
+            headers: attributes.headers,
+            metadata: attributes.metadata,
+            tags: attributes.tags,
+            algorithm: options.algorithm.map(|a| a.name().to_owned()),
+            composite: options.composite,
+        };
+        let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
+        for _ in 0..TRIES_MAX {
+            let commit = Commit::new()
+                .expect_present(keys::guard(bucket.incarnation))
+                .put(fact.clone(), encode(&record))
+                .put(keys::upload_ref(id.0, &fact), encode(&Present {}));
+            match self.store.commit(commit).await {
+                Ok(_) => return Ok(id),
+                Err(CommitError::Conflict(_)) => self.same_bucket(bucket).await?,
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// An upload under way.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchUpload`].
+    pub async fn upload(&self, bucket: &Bucket, key: &ObjectKey, id: UploadId) -> Result<UploadInfo, ObjectError> {
+        let fact_key = keys::upload(bucket.incarnation, key.as_str(), id.0);
+        let fact = self.store.get(&fact_key).await?;
+        let fact = fact.ok_or_else(|| ObjectError::NoSuchUpload(id.to_string()))?;
+        Ok(upload_info(key.clone(), id, decode(&fact_key, &fact.value)?))
+    }
+
+    /// Makes a staged body part `number` of an upload, in place of the one that was.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchUpload`] when it was completed or aborted; [`ObjectError::Invalid`] for
+    /// a number out of bounds.
+    pub async fn put_part(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: UploadId,
+        number: u32,
+        body: &StagedBody,
+    ) -> Result<PartInfo, ObjectError> {
+        if !(1..=PART_NUMBER_MAX).contains(&number) {
+            return Err(ObjectError::Invalid(format!("part number {number} is not within 1 to {PART_NUMBER_MAX}")));
+        }
+        let guard = keys::guard(bucket.incarnation);
+        let (part, record) = (keys::part(id.0, number), part_record(body, self.seams.clock.now()));
+        for _ in 0..TRIES_MAX {
+            let old = self.store.get(&part).await?;
+            let old = old.map(|fact| decode::<PartRecord>(&part, &fact.value)).transpose()?;
+            let mut commit = Commit::new()
+                .expect_present(guard.clone())
+                .expect_present(keys::upload(bucket.incarnation, key.as_str(), id.0))
+                .put(part.clone(), encode(&record));
+            commit.stage(|c| match &body.place {
+                Place::Inline(bytes) => c.put(keys::part_body(id.0, number), bytes.clone()),
+                Place::Blob(_) => c.delete(keys::part_body(id.0, number)),
+            });
+            if let Some(reference) = reference(&record.place, &part) {
+                commit.stage(|c| c.put(reference, encode(&Present {})));
+            }
+            let replaced = old.map(|old| old.place).filter(|place| *place != record.place);
+            if let Some(place) = &replaced {
+                release(&mut commit, place, &part);
+            }
+            match self.store.commit(commit).await {
+                Ok(_) => {
+                    self.doomed.push(replaced.as_ref().and_then(target_of_place));
+                    return Ok(part_info(number, record));
+                }
+                Err(CommitError::Conflict(lost)) if lost == guard => self.same_bucket(bucket).await?,
+                Err(CommitError::Conflict(_)) => return Err(ObjectError::NoSuchUpload(id.to_string())),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// Gives an upload up; its parts are swept.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchUpload`].
+    pub async fn abort_upload(&self, bucket: &Bucket, key: &ObjectKey, id: UploadId) -> Result<(), ObjectError> {
+        let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
+        let commit = Commit::new().expect_present(fact.clone()).delete(fact).freeing();
+        match self.store.commit(commit).await {
+            Ok(_) => {
+                // Its reference is stale now: that is how the sweep finds it, also after a crash.
+                self.doomed.push(Some(Target::Upload(id.0)));
+                Ok(())
+            }
+            Err(CommitError::Conflict(_)) => Err(ObjectError::NoSuchUpload(id.to_string())),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Every part row of an upload, by number.
+    async fn part_rows(&self, id: UploadId) -> Result<Vec<(u32, Scanned, PartRecord)>, ObjectError> {
+        let snapshot = self.store.snapshot().await?;
+        let mut range = KeyRange::prefix(&keys::parts(id.0));
+        let mut found = Vec::new();
+        loop {
+            let rows = snapshot.scan(&range, PAGE_PARTS, Direction::Forward).await?;
+            let (more, last) = (rows.len() == PAGE_PARTS, rows.last().map(|row| row.key.clone()));
+            for row in rows {
+                let number = keys::part_number_of(&row.key)
+                    .ok_or_else(|| StoreError::Corrupt(format!("{:?}: not a part's key", row.key)))?;
+                let record = decode(&row.key, &row.fact.value)?;
+                found.push((number, row, record));
+            }
+            match last {
+                Some(last) if more => range = range.after(&last),
+                _ => return Ok(found),
+            }
+        }
+    }
+}
+
+fn part_record(body: &StagedBody, now: Timestamp) -> PartRecord {
+    PartRecord {
+        size: body.size,
+        etag: body.md5.clone(),
+        modified_ms: now.ms(),
+        place: match &body.place {
+            Place::Inline(_) => PlaceRecord::Inline,
+            Place::Blob(handle) => PlaceRecord::Blob(handle.id.0.into()),
+        },
+        checksums: body.checksums.iter().map(|(a, value)| (a.name().to_owned(), value.clone())).collect(),
+    }
+}
+
+fn part_info(number: u32, record: PartRecord) -> PartInfo {
+    PartInfo {
+        number,
+        size: record.size,
+        etag: record.etag,
+        modified: Timestamp::from_ms(record.modified_ms),
+        checksums: record.checksums,
+    }
+}
+
+fn upload_info(key: ObjectKey, id: UploadId, record: UploadRecord) -> UploadInfo {
+    UploadInfo {
+        id,
+        key,
+        initiated: Timestamp::from_ms(record.initiated_ms),
+        attributes: Attributes {
+            content_type: record.content_type,
+            headers: record.headers,
+            metadata: record.metadata,
+            tags: record.tags,
+            system: BTreeMap::new(),
+        },
+        options: UploadOptions {
+            algorithm: record.algorithm.as_deref().and_then(ChecksumAlgorithm::named),
+            composite: record.composite,
+        },
+    }
+}

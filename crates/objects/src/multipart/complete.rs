@@ -1,0 +1,201 @@
+//! Completing an upload: one commit that names its parts as an object.
+
+use headwater_store::{Commit, CommitError, Lsn, Scanned};
+
+use super::{PartRecord, UploadInfo, upload_info};
+use crate::bucket::TRIES_MAX;
+use crate::checksum::{combined, composite, multipart_etag};
+use crate::object::Current;
+use crate::put::{Naming, add_object, new_record, release, target_of, target_of_place};
+use crate::records::object::{ObjectRecord, PlaceRecord};
+use crate::records::upload::LayoutRecord;
+use crate::records::{decode, encode, keys};
+use crate::{
+    Bucket, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects, UploadId,
+};
+
+/// The smallest part that is not the last.
+const PART_BYTES_MIN: u64 = 5 << 20;
+
+/// A part as the client names it when completing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CompletedPart {
+    /// Its number.
+    pub number: u32,
+    /// Its ETag, without quotes.
+    pub etag: String,
+    /// Its checksum, if the client says it again.
+    pub checksum: Option<(ChecksumAlgorithm, String)>,
+}
+
+/// What an upload has when it is completed.
+struct Uploaded {
+    info: UploadInfo,
+    version: Lsn,
+    chosen: Vec<(u32, Scanned, PartRecord)>,
+    left_over: Vec<(u32, Scanned, PartRecord)>,
+}
+
+impl Objects {
+    /// Completes an upload: from this commit on the object is these parts, in this order. May be
+    /// repeated while the object is the current one.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchUpload`], [`ObjectError::InvalidPart`],
+    /// [`ObjectError::InvalidPartOrder`], [`ObjectError::PartTooSmall`]; those of
+    /// [`Condition::check`]; [`ObjectError::BadDigest`] when `declared` is not the object's checksum.
+    pub async fn complete_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: UploadId,
+        parts: &[CompletedPart],
+        declared: Option<&(ChecksumAlgorithm, String)>,
+        condition: &Condition,
+    ) -> Result<ObjectInfo, ObjectError> {
+        if parts.is_empty() || parts.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+            return Err(ObjectError::InvalidPartOrder);
+        }
+        for _ in 0..TRIES_MAX {
+            let old = self.current(bucket, key).await?;
+            let Some(uploaded) = self.uploaded(bucket, key, id, parts).await? else {
+                return completed_before(id, key, old);
+            };
+            condition.check(key, old.as_ref().map(|c| c.record.etag.as_str()))?;
+            let record = uploaded.object(id, self.seams.clock.now())?;
+            check_declared(&record, declared)?;
+            let commit = uploaded.commit(bucket, key, id, &record, condition, old.as_ref());
+            match self.store.commit(commit).await {
+                Ok(committed) => {
+                    self.doomed.push(old.as_ref().and_then(target_of));
+                    let left_over = uploaded.left_over.iter().map(|(_, _, part)| target_of_place(&part.place));
+                    left_over.for_each(|target| self.doomed.push(target));
+                    return Ok(Current { record, version: committed.lsn }.info(key));
+                }
+                Err(CommitError::Conflict(_)) => self.same_bucket(bucket).await?,
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// The upload and its parts, sorted into chosen and left over; `None` when it is not there.
+    async fn uploaded(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: UploadId,
+        parts: &[CompletedPart],
+    ) -> Result<Option<Uploaded>, ObjectError> {
+        let fact_key = keys::upload(bucket.incarnation, key.as_str(), id.0);
+        let Some(fact) = self.store.get(&fact_key).await? else {
+            return Ok(None);
+        };
+        let info = upload_info(key.clone(), id, decode(&fact_key, &fact.value)?);
+        let (mut chosen, mut left_over) = (Vec::with_capacity(parts.len()), Vec::new());
+        let mut wanted = parts.iter().peekable();
+        for (number, row, record) in self.part_rows(id).await? {
+            match wanted.next_if(|part| part.number <= number) {
+                Some(part) if part.number == number => {
+                    check_part(part, &record)?;
+                    chosen.push((number, row, record));
+                }
+                Some(part) => return Err(ObjectError::InvalidPart(part.number)),
+                None => left_over.push((number, row, record)),
+            }
+        }
+        if let Some(missing) = wanted.next() {
+            return Err(ObjectError::InvalidPart(missing.number));
+        }
+        let all_but_last = &chosen[..chosen.len() - 1];
+        if let Some((number, _, part)) = all_but_last.iter().find(|(_, _, part)| part.size < PART_BYTES_MIN) {
+            return Err(ObjectError::PartTooSmall { number: *number, size: part.size });
+        }
+        Ok(Some(Uploaded { info, version: fact.version, chosen, left_over }))
+    }
+}
+
+fn check_part(said: &CompletedPart, stored: &PartRecord) -> Result<(), ObjectError> {
+    let etag_fits = said.etag.eq_ignore_ascii_case(&stored.etag);
+    let checksum_fits = said.checksum.as_ref().is_none_or(|(algorithm, value)| {
+        stored.checksums.get(algorithm.name()).is_none_or(|stored| stored == value)
+    });
+    if etag_fits && checksum_fits { Ok(()) } else { Err(ObjectError::InvalidPart(said.number)) }
+}
+
+fn check_declared(record: &ObjectRecord, declared: Option<&(ChecksumAlgorithm, String)>) -> Result<(), ObjectError> {
+    let Some((algorithm, value)) = declared else {
+        return Ok(());
+    };
+    // S3 takes a composite checksum with or without its `-N`.
+    let fits = |found: &String| found == value || found.split('-').next() == Some(value);
+    match record.checksums.get(algorithm.name()) {
+        Some(found) if !fits(found) => Err(ObjectError::BadDigest(algorithm.name().to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// The answer to a completion whose upload is gone: the object, if it is the current one.
+fn completed_before(id: UploadId, key: &ObjectKey, current: Option<Current>) -> Result<ObjectInfo, ObjectError> {
+    let same = |current: &Current| current.record.place == PlaceRecord::Parts(id.0.into());
+    match current.filter(same) {
+        Some(current) => Ok(current.info(key)),
+        None => Err(ObjectError::NoSuchUpload(id.to_string())),
+    }
+}
+
+impl Uploaded {
+    fn object(&self, id: UploadId, now: headwater_base::Timestamp) -> Result<ObjectRecord, ObjectError> {
+        let etags: Vec<&str> = self.chosen.iter().map(|(_, _, part)| part.etag.as_str()).collect();
+        let size = self.chosen.iter().map(|(_, _, part)| part.size).sum();
+        let place = PlaceRecord::Parts(id.0.into());
+        let attributes = self.info.attributes.clone();
+        Ok(new_record(size, multipart_etag(&etags), now, place, attributes, self.checksums()?))
+    }
+
+    fn checksums(&self) -> Result<Checksums, ObjectError> {
+        let algorithm = self.info.options.algorithm.unwrap_or(ChecksumAlgorithm::Crc64Nvme);
+        let mut sums = Vec::with_capacity(self.chosen.len());
+        for (number, _, part) in &self.chosen {
+            let sum = part.checksums.get(algorithm.name()).ok_or(ObjectError::InvalidPart(*number))?;
+            sums.push((sum.as_str(), part.size));
+        }
+        let is_composite = self.info.options.composite;
+        let value = if is_composite {
+            composite(algorithm, &sums.iter().map(|(sum, _)| *sum).collect::<Vec<_>>())
+        } else {
+            combined(algorithm, &sums)
+        };
+        let value = value.ok_or_else(|| ObjectError::Invalid(format!("no {} of these parts", algorithm.name())))?;
+        Ok(Checksums { values: [(algorithm.name().to_owned(), value)].into(), composite: is_composite })
+    }
+
+    fn commit(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: UploadId,
+        record: &ObjectRecord,
+        condition: &Condition,
+        old: Option<&Current>,
+    ) -> Commit {
+        let upload = keys::upload(bucket.incarnation, key.as_str(), id.0);
+        let layout = self.chosen.iter().map(|(number, _, part)| (*number, part.size)).collect();
+        let mut commit = Commit::new()
+            .expect_present(keys::guard(bucket.incarnation))
+            .expect(upload.clone(), self.version)
+            .put(keys::layout(id.0), encode(&LayoutRecord { parts: layout }))
+            .delete(upload.clone())
+            .delete(keys::upload_ref(id.0, &upload));
+        condition.expect(&mut commit, keys::current(bucket.incarnation, key.as_str()), old);
+        add_object(&mut commit, bucket, key, record, Naming::Shared, old);
+        for (_, row, _) in &self.chosen {
+            commit.stage(|c| c.expect(row.key.clone(), row.fact.version));
+        }
+        for (number, row, part) in &self.left_over {
+            release(&mut commit, &part.place, &row.key);
+            commit.stage(|c| c.delete(row.key.clone()).delete(keys::part_body(id.0, *number)));
+        }
+        commit
+    }
+}

@@ -1,0 +1,255 @@
+//! Reads: heads, and open objects whose bodies stay where they are while they are read.
+//!
+//! Opening reads the fact, takes hold of the body, and looks whether the two belong together: an
+//! inline body carries the fact's LSN; a blob that is gone means that the fact is, too; the parts of
+//! a multipart object are pinned first and the fact is read again. If not, it starts over.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use headwater_blob::{BlobError, BlobId, BlobReader};
+use headwater_store::StoreError;
+
+use crate::bucket::TRIES_MAX;
+use crate::object::Current;
+use crate::records::object::PlaceRecord;
+use crate::records::upload::{LayoutRecord, PartRecord};
+use crate::records::{decode, keys};
+use crate::sweep::Pin;
+use crate::{Bucket, ObjectError, ObjectInfo, ObjectKey, Objects};
+
+/// The largest piece of a stream.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// An open object: what it is, and its body, pinned while this lives.
+#[derive(Clone, Debug)]
+pub struct ObjectReader {
+    /// What it is.
+    pub info: ObjectInfo,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    Inline(Bytes),
+    Blob(Arc<dyn BlobReader>),
+    Parts(Arc<Parts>),
+}
+
+/// The body of a multipart object.
+#[derive(Debug)]
+struct Parts {
+    objects: Objects,
+    upload: [u8; 16],
+    /// Part numbers and where each part ends, in the order of the body.
+    ends: Vec<(u32, u64)>,
+    /// Keeps the parts from being swept.
+    _pin: Pin,
+}
+
+impl Objects {
+    /// What the object is.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchKey`].
+    pub async fn head(&self, bucket: &Bucket, key: &ObjectKey) -> Result<ObjectInfo, ObjectError> {
+        let current = self.current(bucket, key).await?;
+        Ok(current.ok_or_else(|| ObjectError::NoSuchKey(key.as_str().to_owned()))?.info(key))
+    }
+
+    /// Opens the object.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchKey`]; [`ObjectError::Blob`] when the body is damaged.
+    pub async fn open(&self, bucket: &Bucket, key: &ObjectKey) -> Result<ObjectReader, ObjectError> {
+        for _ in 0..TRIES_MAX {
+            let current = self.current(bucket, key).await?;
+            let current = current.ok_or_else(|| ObjectError::NoSuchKey(key.as_str().to_owned()))?;
+            if let Some(body) = self.open_body(bucket, key, &current).await? {
+                return Ok(ObjectReader { info: current.info(key), body });
+            }
+        }
+        let lost = StoreError::Corrupt(format!("object {key} of bucket {}: its body is not there", bucket.name));
+        Err(lost.into())
+    }
+
+    /// The body that `current` names, or `None` when it is another's by now.
+    async fn open_body(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        current: &Current,
+    ) -> Result<Option<Body>, ObjectError> {
+        match &current.record.place {
+            PlaceRecord::Inline => {
+                let body = self.store.get(&keys::body(bucket.incarnation, key.as_str(), keys::NO_VERSION)).await?;
+                let body = body.filter(|body| body.version == current.lsn());
+                Ok(body.map(|body| Body::Inline(body.value)))
+            }
+            PlaceRecord::Blob(id) => match self.blobs.open(BlobId(**id)).await {
+                Ok(reader) if reader.len() == current.record.size => Ok(Some(Body::Blob(reader))),
+                Ok(_) => Err(ObjectError::Blob(BlobError::Damaged(BlobId(**id)))),
+                Err(BlobError::NotFound(_)) => Ok(None),
+                Err(e) => Err(e.into()),
+            },
+            PlaceRecord::Parts(upload) => {
+                let pin = self.pins.pin(**upload);
+                let again = self.current(bucket, key).await?;
+                if again.is_none_or(|again| again.record.place != current.record.place) {
+                    return Ok(None);
+                }
+                let ends = self.part_ends(**upload).await?;
+                let parts = Parts { objects: self.clone(), upload: **upload, ends, _pin: pin };
+                Ok(Some(Body::Parts(Arc::new(parts))))
+            }
+        }
+    }
+
+    async fn part_ends(&self, upload: [u8; 16]) -> Result<Vec<(u32, u64)>, ObjectError> {
+        let key = keys::layout(upload);
+        let fact = self.store.get(&key).await?;
+        let fact = fact.ok_or_else(|| StoreError::Corrupt(format!("{key:?}: not there")))?;
+        let mut end = 0;
+        let sizes = decode::<LayoutRecord>(&key, &fact.value)?.parts;
+        Ok(sizes
+            .into_iter()
+            .map(|(number, size)| {
+                end += size;
+                (number, end)
+            })
+            .collect())
+    }
+
+    /// A part's body, from `range` of the part.
+    async fn open_part(
+        &self,
+        upload: [u8; 16],
+        number: u32,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError> {
+        let key = keys::part(upload, number);
+        let missing = |key| StoreError::Corrupt(format!("{key:?}: not there"));
+        let fact = self.store.get(&key).await?.ok_or_else(|| missing(key.clone()))?;
+        match decode::<PartRecord>(&key, &fact.value)?.place {
+            PlaceRecord::Blob(id) => {
+                let reader = self.blobs.open(BlobId(*id)).await?;
+                Ok(reader.stream(range).map_err(ObjectError::from).boxed())
+            }
+            PlaceRecord::Inline | PlaceRecord::Parts(_) => {
+                let key = keys::part_body(upload, number);
+                let body = self.store.get(&key).await?.ok_or_else(|| missing(key))?;
+                Ok(stream::iter([Ok(slice(&body.value, &range))]).boxed())
+            }
+        }
+    }
+}
+
+fn slice(bytes: &Bytes, range: &Range<u64>) -> Bytes {
+    let end = bytes.len().min(range.end as usize);
+    bytes.slice(end.min(range.start as usize)..end)
+}
+
+impl ObjectReader {
+    /// The bytes of `range`, at once.
+    ///
+    /// # Errors
+    /// [`ObjectError::BadRange`] when it does not lie within the body; [`ObjectError::Blob`] when
+    /// the body is damaged.
+    pub async fn read(&self, range: Range<u64>) -> Result<Bytes, ObjectError> {
+        if range.start > range.end || range.end > self.info.size {
+            return Err(ObjectError::BadRange(self.info.size));
+        }
+        match &self.body {
+            Body::Inline(bytes) => Ok(slice(bytes, &range)),
+            Body::Blob(reader) => Ok(reader.read(range).await?),
+            Body::Parts(_) => {
+                let mut all = BytesMut::with_capacity((range.end - range.start) as usize);
+                let mut pieces = self.stream(range);
+                while let Some(piece) = pieces.try_next().await? {
+                    all.extend_from_slice(&piece);
+                }
+                Ok(all.freeze())
+            }
+        }
+    }
+
+    /// The bytes of `range`, in pieces of at most 1 MiB; what lies past the body's end is left out.
+    pub fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, ObjectError>> {
+        let end = range.end.min(self.info.size);
+        let range = range.start.min(end)..end;
+        match &self.body {
+            Body::Inline(bytes) => {
+                let bytes = slice(bytes, &range);
+                let pieces = (0..bytes.len()).step_by(PIECE_BYTES);
+                stream::iter(
+                    pieces
+                        .map(|at| Ok(bytes.slice(at..bytes.len().min(at + PIECE_BYTES))))
+                        .collect::<Vec<_>>(),
+                )
+                .boxed()
+            }
+            Body::Blob(reader) => reader.clone().stream(range).map_err(ObjectError::from).boxed(),
+            Body::Parts(parts) => parts.clone().stream(&range),
+        }
+    }
+
+    /// How many parts the object was uploaded in; `None` for an object put in one piece.
+    pub fn part_count(&self) -> Option<u32> {
+        match &self.body {
+            Body::Parts(parts) => Some(parts.ends.len() as u32),
+            Body::Inline(_) | Body::Blob(_) => None,
+        }
+    }
+
+    /// The bytes of the object's `n`th part (from 1). An object put in one piece is its own first
+    /// part.
+    pub fn part_range(&self, n: u32) -> Option<Range<u64>> {
+        match &self.body {
+            Body::Parts(parts) => {
+                let at = n.checked_sub(1)? as usize;
+                let (_, end) = parts.ends.get(at)?;
+                let start = at.checked_sub(1).map_or(0, |before| parts.ends[before].1);
+                Some(start..*end)
+            }
+            Body::Inline(_) | Body::Blob(_) => (n == 1).then_some(0..self.info.size),
+        }
+    }
+}
+
+impl Parts {
+    fn stream(self: Arc<Self>, range: &Range<u64>) -> BoxStream<'static, Result<Bytes, ObjectError>> {
+        let pieces = self.pieces(range);
+        stream::iter(pieces)
+            .then(move |(number, piece)| {
+                let this = self.clone();
+                async move {
+                    let body = this.objects.open_part(this.upload, number, piece).await?;
+                    // The pin lives as long as the last part is read.
+                    Ok::<_, ObjectError>(body.inspect(move |_| drop(Arc::clone(&this))))
+                }
+            })
+            .try_flatten()
+            .boxed()
+    }
+
+    /// Which bytes of which parts `range` covers.
+    fn pieces(&self, range: &Range<u64>) -> Vec<(u32, Range<u64>)> {
+        let mut pieces = Vec::new();
+        let first = self.ends.partition_point(|(_, end)| *end <= range.start);
+        let mut start = first.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        for (number, end) in &self.ends[first..] {
+            if start >= range.end {
+                break;
+            }
+            let piece = range.start.max(start) - start..range.end.min(*end) - start;
+            if !piece.is_empty() {
+                pieces.push((*number, piece));
+            }
+            start = *end;
+        }
+        pieces
+    }
+}

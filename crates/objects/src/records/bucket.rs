@@ -1,0 +1,70 @@
+//! Facts about buckets: `BUCKET` (by name) and `BUCKET_TAGS`. `GUARD` and `ALIVE` hold an empty
+//! record; their presence is what they say.
+
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+
+/// The value of a `BUCKET` fact.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct BucketRecord {
+    #[n(0)]
+    pub(crate) incarnation: u64,
+    #[n(1)]
+    pub(crate) owner: u64,
+    #[n(2)]
+    pub(crate) region: String,
+    #[n(3)]
+    pub(crate) created_ms: i64,
+    /// Its deletion is being decided: the guard is gone, and whoever sees this decides.
+    #[n(4)]
+    pub(crate) deleting: bool,
+}
+
+/// The value of a `BUCKET_TAGS` fact.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct TagsRecord {
+    #[n(0)]
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+/// The value of facts that are only present or absent.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Present {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::records::{decode, encode, keys};
+
+    #[test]
+    fn golden_bytes_of_version_1() {
+        let record = BucketRecord {
+            incarnation: 5,
+            owner: 42,
+            region: "eu-west-1".into(),
+            created_ms: 1000,
+            deleting: false,
+        };
+        assert_eq!(hex::encode(encode(&record)), "018505182a6965752d776573742d311903e8f4");
+        let tags = TagsRecord { tags: BTreeMap::from([("a".into(), "b".into())]) };
+        assert_eq!(hex::encode(encode(&tags)), "0181a161616162");
+        assert_eq!(hex::encode(encode(&Present {})), "0180");
+    }
+
+    proptest! {
+        #[test]
+        fn buckets_read_back(incarnation: u64, owner: u64, region: String, created_ms: i64, deleting: bool) {
+            let record = BucketRecord { incarnation, owner, region, created_ms, deleting };
+            prop_assert_eq!(decode::<BucketRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
+        }
+
+        #[test]
+        fn tags_read_back(tags: BTreeMap<String, String>) {
+            let record = TagsRecord { tags };
+            prop_assert_eq!(decode::<TagsRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The keys of every fact of the engine. Kinds are never reused.
+//!
+//! A bucket's facts hang on its *incarnation*, a number nobody has had before, so a bucket deleted
+//! and created again under the same name is another bucket. The version part of bodies and the kind
+//! `0x0211` are there for versioned buckets; objects without versions have version 0.
+
+use headwater_blob::BlobId;
+use headwater_store::{Key, Kind};
+
+/// By name: the bucket as it is.
+pub(crate) const BUCKET: Kind = Kind(0x0200);
+/// By incarnation: present while objects may be put. The guard that every put expects.
+pub(crate) const GUARD: Kind = Kind(0x0201);
+/// By incarnation: the bucket's tags.
+pub(crate) const BUCKET_TAGS: Kind = Kind(0x0202);
+/// By incarnation: present from creation to deletion, also while a deletion is being decided.
+pub(crate) const ALIVE: Kind = Kind(0x0203);
+/// By incarnation and key: the current object.
+pub(crate) const CURRENT: Kind = Kind(0x0210);
+/// By incarnation, key and version: a body that lies inline.
+pub(crate) const BODY: Kind = Kind(0x0212);
+/// By incarnation, key and upload: a multipart upload under way.
+pub(crate) const UPLOAD: Kind = Kind(0x0220);
+/// By upload and number: a part.
+pub(crate) const PART: Kind = Kind(0x0221);
+/// By upload and number: a part's body that lies inline.
+pub(crate) const PART_BODY: Kind = Kind(0x0222);
+/// By upload: which parts, in which order, make up the completed object.
+pub(crate) const LAYOUT: Kind = Kind(0x0223);
+/// By upload and naming fact: who names the upload's parts.
+pub(crate) const UPLOAD_REF: Kind = Kind(0x0224);
+/// By blob and naming fact: who names the blob.
+pub(crate) const BLOB_REF: Kind = Kind(0x0800);
+
+/// The version of every object of a bucket without versions.
+pub(crate) const NO_VERSION: u64 = 0;
+
+pub(crate) fn bucket(name: &str) -> Key {
+    Key::of(BUCKET).str(name).build()
+}
+
+pub(crate) fn buckets() -> Key {
+    Key::of(BUCKET).build()
+}
+
+pub(crate) fn guard(incarnation: u64) -> Key {
+    Key::of(GUARD).u64(incarnation).build()
+}
+
+pub(crate) fn alive(incarnation: u64) -> Key {
+    Key::of(ALIVE).u64(incarnation).build()
+}
+
+pub(crate) fn bucket_tags(incarnation: u64) -> Key {
+    Key::of(BUCKET_TAGS).u64(incarnation).build()
+}
+
+pub(crate) fn current(incarnation: u64, key: &str) -> Key {
+    Key::of(CURRENT).u64(incarnation).str(key).build()
+}
+
+/// All current objects whose key begins with `prefix`.
+pub(crate) fn current_prefix(incarnation: u64, prefix: &str) -> Key {
+    Key::of(CURRENT).u64(incarnation).str_prefix(prefix).build()
+}
+
+pub(crate) fn body(incarnation: u64, key: &str, version: u64) -> Key {
+    Key::of(BODY).u64(incarnation).str(key).u64_descending(version).build()
+}
+
+pub(crate) fn upload(incarnation: u64, key: &str, upload: [u8; 16]) -> Key {
+    Key::of(UPLOAD).u64(incarnation).str(key).fixed16(upload).build()
+}
+
+/// All uploads whose key begins with `prefix`.
+pub(crate) fn upload_prefix(incarnation: u64, prefix: &str) -> Key {
+    Key::of(UPLOAD).u64(incarnation).str_prefix(prefix).build()
+}
+
+pub(crate) fn part(upload: [u8; 16], number: u32) -> Key {
+    Key::of(PART).fixed16(upload).u32(number).build()
+}
+
+pub(crate) fn parts(upload: [u8; 16]) -> Key {
+    Key::of(PART).fixed16(upload).build()
+}
+
+pub(crate) fn part_body(upload: [u8; 16], number: u32) -> Key {
+    Key::of(PART_BODY).fixed16(upload).u32(number).build()
+}
+
+pub(crate) fn layout(upload: [u8; 16]) -> Key {
+    Key::of(LAYOUT).fixed16(upload).build()
+}
+
+pub(crate) fn upload_ref(upload: [u8; 16], namer: &Key) -> Key {
+    Key::of(UPLOAD_REF).fixed16(upload).bytes(namer.as_bytes()).build()
+}
+
+pub(crate) fn upload_refs(upload: [u8; 16]) -> Key {
+    Key::of(UPLOAD_REF).fixed16(upload).build()
+}
+
+pub(crate) fn all_upload_refs() -> Key {
+    Key::of(UPLOAD_REF).build()
+}
+
+pub(crate) fn blob_ref(blob: BlobId, namer: &Key) -> Key {
+    Key::of(BLOB_REF).fixed16(blob.0).bytes(namer.as_bytes()).build()
+}
+
+pub(crate) fn blob_refs(blob: BlobId) -> Key {
+    Key::of(BLOB_REF).fixed16(blob.0).build()
+}
+
+/// The object key of a `CURRENT` or `UPLOAD` fact.
+pub(crate) fn object_key_of(key: &Key) -> Option<String> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    reader.u64()?;
+    reader.str()
+}
+
+/// The incarnation a `CURRENT` or `UPLOAD` fact belongs to.
+pub(crate) fn incarnation_of(key: &Key) -> Option<u64> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    reader.u64()
+}
+
+/// The upload of an `UPLOAD` fact.
+pub(crate) fn upload_of(key: &Key) -> Option<[u8; 16]> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    reader.u64()?;
+    reader.str()?;
+    reader.fixed16()
+}
+
+/// The number of a `PART` fact.
+pub(crate) fn part_number_of(key: &Key) -> Option<u32> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    reader.fixed16()?;
+    reader.u32()
+}
+
+/// What a reference refers to, and the fact that names it.
+pub(crate) fn ref_of(key: &Key) -> Option<([u8; 16], Key)> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    let target = reader.fixed16()?;
+    Some((target, Key::from_bytes(reader.bytes()?.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hex(key: &Key) -> String {
+        hex::encode(key.as_bytes())
+    }
+
+    #[test]
+    fn golden_keys() {
+        assert_eq!(hex(&bucket("logs")), "02006c6f67730000");
+        assert_eq!(hex(&guard(1)), "02010000000000000001");
+        assert_eq!(hex(&bucket_tags(1)), "02020000000000000001");
+        assert_eq!(hex(&alive(1)), "02030000000000000001");
+        assert_eq!(hex(&current(1, "a\0b")), "0210000000000000000161 00ff620000".replace(' ', ""));
+        assert_eq!(hex(&body(1, "a", 0)), "02120000000000000001610000ffffffffffffffff");
+        assert_eq!(hex(&upload(1, "a", [2; 16])), format!("02200000000000000001610000{}", "02".repeat(16)));
+        assert_eq!(hex(&part([2; 16], 7)), format!("0221{}00000007", "02".repeat(16)));
+        assert_eq!(hex(&part_body([2; 16], 7)), format!("0222{}00000007", "02".repeat(16)));
+        assert_eq!(hex(&layout([2; 16])), format!("0223{}", "02".repeat(16)));
+        assert_eq!(hex(&upload_ref([2; 16], &guard(1))), format!("0224{}020100ff00ff00ff00ff00ff00ff00ff010000", "02".repeat(16)));
+        assert_eq!(hex(&blob_ref(BlobId([3; 16]), &bucket("x"))), format!("0800{}020 0ff7800ff00ff0000", "03".repeat(16)).replace(' ', ""));
+    }
+
+    proptest! {
+        #[test]
+        fn names_read_back(incarnation: u64, name: String, id: [u8; 16], number: u32) {
+            let object = current(incarnation, &name);
+            prop_assert_eq!(object_key_of(&object), Some(name.clone()));
+            prop_assert_eq!(incarnation_of(&object), Some(incarnation));
+            prop_assert_eq!(upload_of(&upload(incarnation, &name, id)), Some(id));
+            prop_assert_eq!(part_number_of(&part(id, number)), Some(number));
+            prop_assert_eq!(ref_of(&blob_ref(BlobId(id), &object)), Some((id, object.clone())));
+            prop_assert_eq!(ref_of(&upload_ref(id, &object)), Some((id, object)));
+        }
+    }
+}

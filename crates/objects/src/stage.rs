@@ -1,0 +1,208 @@
+//! Bodies on their way in: written down durably and digested, not yet named by any fact.
+//!
+//! ```text
+//! pieces ─► gather ─ ended within 128 KiB ─► inline, in memory
+//!              └─ longer ─► blob writer (blocks to the disk)   } beside each other,
+//!                      └──► hasher (blocking pool)             } one batch ahead
+//! ```
+//! **Failure.** Any error of the body's stream, and dropping the future, leaves nothing behind but
+//! a blob nobody names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use headwater_blob::{BlobWriter, UploadHandle};
+use tokio::task::JoinHandle;
+
+use crate::checksum::{self, Digests, Hasher};
+use crate::{ChecksumAlgorithm, ObjectError, Objects};
+
+/// The largest body that lies inline in a fact.
+pub const INLINE_BYTES_MAX: usize = 128 << 10;
+
+/// How many bytes are hashed at a time.
+const HASH_BYTES: usize = 512 << 10;
+
+/// A body as it arrives.
+pub type BodyStream = BoxStream<'static, Result<Bytes, ObjectError>>;
+
+/// A durable body that no commit names yet. Keep it until the commit that names it is published.
+#[derive(Clone, Debug)]
+pub struct StagedBody {
+    /// Length in bytes.
+    pub size: u64,
+    /// MD5 in hex: the ETag of a simple put.
+    pub md5: String,
+    /// The SHA-256 of the body in hex, if asked for when it was staged.
+    pub sha256: Option<String>,
+    /// Every checksum that was computed, base64: CRC64NVME and those asked for.
+    pub checksums: BTreeMap<ChecksumAlgorithm, String>,
+    pub(crate) place: Place,
+}
+
+/// Where a staged body lies.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Inline(Bytes),
+    Blob(UploadHandle),
+}
+
+impl StagedBody {
+    fn new(size: u64, digests: &Digests, place: Place) -> Self {
+        Self {
+            size,
+            md5: hex::encode(digests.md5),
+            sha256: digests.values.get(&ChecksumAlgorithm::Sha256).map(hex::encode),
+            checksums: digests.values.iter().map(|(a, raw)| (*a, checksum::text(raw))).collect(),
+            place,
+        }
+    }
+
+    /// Checks that the body has a checksum that a client declared (and that was asked for when it
+    /// was staged).
+    ///
+    /// # Errors
+    /// [`ObjectError::BadDigest`] when it does not.
+    pub fn require(&self, algorithm: ChecksumAlgorithm, declared: &str) -> Result<(), ObjectError> {
+        if self.checksums.get(&algorithm).is_none_or(|found| found != declared) {
+            return Err(ObjectError::BadDigest(algorithm.name().to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Objects {
+    /// Writes a body down, durably, without naming it yet. `sha256` asks for the digest, too.
+    ///
+    /// # Errors
+    /// The stream's own error, or the disk's; nothing is kept then.
+    pub async fn stage_body(&self, body: BodyStream, sha256: bool) -> Result<StagedBody, ObjectError> {
+        self.stage(body, &wanted(sha256)).await
+    }
+
+    /// Writes a body that is already in memory down.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn stage_bytes(&self, body: Bytes, sha256: bool) -> Result<StagedBody, ObjectError> {
+        if body.len() <= INLINE_BYTES_MAX {
+            return Ok(inline(body, &wanted(sha256)));
+        }
+        self.stage(futures::stream::iter([Ok(body)]).boxed(), &wanted(sha256)).await
+    }
+
+    /// Writes a body down and takes the checksums `wanted` (beside MD5 and CRC64NVME).
+    ///
+    /// # Errors
+    /// The stream's own error, or the disk's; nothing is kept then.
+    pub async fn stage(
+        &self,
+        mut body: BodyStream,
+        wanted: &BTreeSet<ChecksumAlgorithm>,
+    ) -> Result<StagedBody, ObjectError> {
+        let mut first: Option<Bytes> = None;
+        let mut head = BytesMut::new();
+        while let Some(piece) = body.next().await {
+            let piece = piece?;
+            let gathered = first.as_ref().map_or(head.len(), Bytes::len);
+            if gathered + piece.len() > INLINE_BYTES_MAX {
+                let head = first.unwrap_or_else(|| head.freeze());
+                return self.stage_blob(head, piece, body, wanted).await;
+            }
+            // A body of one piece is kept as it is; more pieces are gathered.
+            match first.take() {
+                None if head.is_empty() => first = Some(piece),
+                None => head.extend_from_slice(&piece),
+                Some(before) => {
+                    head.extend_from_slice(&before);
+                    head.extend_from_slice(&piece);
+                }
+            }
+        }
+        Ok(inline(first.unwrap_or_else(|| head.freeze()), wanted))
+    }
+
+    async fn stage_blob(
+        &self,
+        head: Bytes,
+        piece: Bytes,
+        mut rest: BodyStream,
+        wanted: &BTreeSet<ChecksumAlgorithm>,
+    ) -> Result<StagedBody, ObjectError> {
+        let mut intake = Intake::new(self.blobs.create().await?, Hasher::new(wanted));
+        intake.take(head).await?;
+        intake.take(piece).await?;
+        while let Some(piece) = rest.next().await {
+            intake.take(piece?).await?;
+        }
+        intake.finish().await
+    }
+}
+
+fn wanted(sha256: bool) -> BTreeSet<ChecksumAlgorithm> {
+    sha256.then_some(ChecksumAlgorithm::Sha256).into_iter().collect()
+}
+
+fn inline(body: Bytes, wanted: &BTreeSet<ChecksumAlgorithm>) -> StagedBody {
+    let mut hasher = Hasher::new(wanted);
+    hasher.update(&body);
+    StagedBody::new(body.len() as u64, &hasher.finish(), Place::Inline(body))
+}
+
+/// Writes and hashes side by side: while a batch is hashed on the blocking pool, the next one is
+/// gathered and blocks go to the disk.
+struct Intake {
+    writer: Box<dyn BlobWriter>,
+    hasher: Option<Hasher>,
+    hashing: Option<JoinHandle<Hasher>>,
+    batch: Vec<Bytes>,
+    batch_bytes: usize,
+    size: u64,
+}
+
+impl Intake {
+    fn new(writer: Box<dyn BlobWriter>, hasher: Hasher) -> Self {
+        Self { writer, hasher: Some(hasher), hashing: None, batch: Vec::new(), batch_bytes: 0, size: 0 }
+    }
+
+    async fn take(&mut self, piece: Bytes) -> Result<(), ObjectError> {
+        self.size += piece.len() as u64;
+        self.batch_bytes += piece.len();
+        self.batch.push(piece.clone());
+        if self.batch_bytes >= HASH_BYTES {
+            self.hash_batch().await?;
+        }
+        Ok(self.writer.write(piece).await?)
+    }
+
+    async fn hash_batch(&mut self) -> Result<(), ObjectError> {
+        let mut hasher = self.idle_hasher().await?;
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        self.hashing = Some(tokio::task::spawn_blocking(move || {
+            for piece in &batch {
+                hasher.update(piece);
+            }
+            hasher
+        }));
+        Ok(())
+    }
+
+    async fn idle_hasher(&mut self) -> Result<Hasher, ObjectError> {
+        if let Some(hasher) = self.hasher.take() {
+            return Ok(hasher);
+        }
+        let hashing = self.hashing.take().expect("a hasher is idle or at work");
+        hashing.await.map_err(|e| ObjectError::Body(format!("hashing was cut short: {e}")))
+    }
+
+    async fn finish(mut self) -> Result<StagedBody, ObjectError> {
+        self.hash_batch().await?;
+        let handle = self.writer.finish().await?;
+        let hashing = self.hashing.take().expect("hash_batch just started it");
+        let hasher = hashing.await.map_err(|e| ObjectError::Body(format!("hashing was cut short: {e}")))?;
+        Ok(StagedBody::new(self.size, &hasher.finish(), Place::Blob(handle)))
+    }
+}
