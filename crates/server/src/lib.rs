@@ -1,1 +1,23 @@
 //! The node as a library: configuration, stores, engines, faces, workers, listeners.
+//!
+//! ```text
+//! Config ─► store ─► blobs ─► engines ─► faces ─► front door ─► listener
+//!                      └──────── their loops ──► work
+//! ```
+//!
+//! `serve`, `demo` and every test start a node the same way: [`Node::start`].
+//!
+//! **Failure.** A node that cannot trust its store ends with a message; the accept loop never ends by
+//! an error. [`Node::stop`] lets started requests finish, then closes the store.
+
+mod config;
+mod front;
+mod node;
+mod root;
+mod telemetry;
+mod wiring;
+
+pub use config::{Config, ConfigError, UserConfig};
+pub use node::{Node, StartError};
+pub use root::RootCredentials;
+pub use wiring::{FaceList, face_operations};

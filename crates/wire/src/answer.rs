@@ -5,13 +5,16 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use quick_xml::escape::escape;
 
-use crate::{AnswerBody, Codec, Fault};
+use crate::{Answer, Codec, Fault};
 
 /// The header that names the request in answers of the JSON and Query services.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
+/// The status of an answer that is no error.
+pub const OK: StatusCode = StatusCode::OK;
+
 /// An answer whose body is at hand.
-pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<AnswerBody> {
+pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -20,7 +23,7 @@ pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Byt
 }
 
 /// A fault in JSON or CBOR.
-pub fn coded(codec: Codec, fault: &Fault) -> Response<AnswerBody> {
+pub fn coded(codec: Codec, fault: &Fault) -> Answer {
     let mut response = whole(status(fault), codec.content_type(), codec.encode_fault(fault));
     if let Ok(code) = HeaderValue::from_str(&fault.code) {
         response.headers_mut().insert(HeaderName::from_static("x-amzn-errortype"), code);
@@ -29,30 +32,30 @@ pub fn coded(codec: Codec, fault: &Fault) -> Response<AnswerBody> {
 }
 
 /// A fault as S3 writes it.
-pub fn s3_fault(fault: &Fault, resource: &str, request_id: &str) -> Response<AnswerBody> {
+pub fn s3_fault(fault: &Fault, resource: &str, request_id: &str) -> Answer {
     let mut members = String::new();
     for (name, value) in &fault.members {
-        members.push_str(&format!("<{name}>{}</{name}>", xml(value)));
+        members.push_str(&format!("<{name}>{}</{name}>", xml_text(value)));
     }
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>{members}<Resource>{}</Resource><RequestId>{}</RequestId></Error>",
-        xml(&fault.code),
-        xml(&fault.message),
-        xml(resource),
-        xml(request_id),
+        xml_text(&fault.code),
+        xml_text(&fault.message),
+        xml_text(resource),
+        xml_text(request_id),
     );
     whole(status(fault), "application/xml", body)
 }
 
 /// A fault as the Query services (STS) write it.
-pub fn query_fault(fault: &Fault, namespace: &str, request_id: &str) -> Response<AnswerBody> {
+pub fn query_fault(fault: &Fault, namespace: &str, request_id: &str) -> Answer {
     let blame = if fault.status >= 500 { "Receiver" } else { "Sender" };
     let body = format!(
         "<ErrorResponse xmlns=\"{}\"><Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{}</RequestId></ErrorResponse>",
-        xml(namespace),
-        xml(&fault.code),
-        xml(&fault.message),
-        xml(request_id),
+        xml_text(namespace),
+        xml_text(&fault.code),
+        xml_text(&fault.message),
+        xml_text(request_id),
     );
     whole(status(fault), "text/xml", body)
 }
@@ -62,8 +65,8 @@ fn status(fault: &Fault) -> StatusCode {
     StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Escaped, without the control characters that XML cannot carry.
-fn xml(text: &str) -> String {
+/// Text for XML: escaped, without the control characters that XML cannot carry.
+pub fn xml_text(text: &str) -> String {
     let legal: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
     escape(legal.as_str()).into_owned()
 }

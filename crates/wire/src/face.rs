@@ -144,6 +144,9 @@ pub struct Outcome {
 /// The body of an answer.
 pub type AnswerBody = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
 
+/// An answer: what [`Face::handle`] gives.
+pub type Answer = http::Response<AnswerBody>;
+
 /// A protocol face: one service.
 #[async_trait]
 pub trait Face: Send + Sync + 'static {
@@ -160,5 +163,5 @@ pub trait Face: Send + Sync + 'static {
     /// Every operation, working and refused.
     fn operations(&self) -> Vec<OperationRow>;
     /// Answers one request. Never fails: faults are answers.
-    async fn handle(&self, request: VerifiedRequest) -> http::Response<AnswerBody>;
+    async fn handle(&self, request: VerifiedRequest) -> Answer;
 }

@@ -15,7 +15,8 @@ mod value;
 
 pub use codec::Codec;
 pub use face::{
-    Access, AnswerBody, Authority, Context, Face, OperationRow, Outcome, RawBody, Secret, VerifiedRequest,
+    Access, Answer, AnswerBody, Authority, Context, Face, OperationRow, Outcome, RawBody, Secret,
+    VerifiedRequest,
 };
 pub use fault::Fault;
 pub use operation::{Operation, OperationSet};

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{self, REQUEST_ID};
-use crate::{Access, AnswerBody, Codec, Context, Fault, OperationRow, Outcome, RawBody, VerifiedRequest};
+use crate::{Access, Answer, Codec, Context, Fault, OperationRow, Outcome, RawBody, VerifiedRequest};
 
 /// One operation of a JSON/CBOR service whose state is `F`.
 pub trait Operation<F>: Send + Sync + 'static {
@@ -77,7 +77,7 @@ impl<F: Send + Sync + 'static> OperationSet<F> {
 
     /// Answers a request by its `X-Amz-Target`, in the protocol of its content type. Runs to its
     /// end once begun: the front door detaches it from the client's connection.
-    pub async fn handle(&self, face: &F, request: VerifiedRequest) -> Response<AnswerBody> {
+    pub async fn handle(&self, face: &F, request: VerifiedRequest) -> Answer {
         let VerifiedRequest { head, body, context } = request;
         let codec = Codec::of_content_type(text(&head, header::CONTENT_TYPE.as_str()));
         let name =

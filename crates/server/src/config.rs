@@ -1,0 +1,190 @@
+//! What a node is told: a TOML file, and flags that change single fields.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use headwater_base::{AccountId, ByteSize};
+use headwater_identity::User;
+use serde::Deserialize;
+
+/// Everything a node is told. Every field has a default; unknown fields are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens. Default `127.0.0.1:4566`; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where everything is kept. `None` keeps it in memory, for tests.
+    pub data: Option<PathBuf>,
+    /// Development: test credentials and the reset of all state. Loopback only.
+    pub dev: bool,
+    /// Whether anyone who reaches the port may read the metrics; else only this machine.
+    pub metrics_public: bool,
+    /// The most connections at once.
+    pub connections_max: usize,
+    /// The most requests at once; more wait on their connections.
+    pub requests_max: usize,
+    /// Memory for request bodies that are read whole, in MiB.
+    pub body_memory_mib: u32,
+    /// Who may sign requests, besides the root credentials.
+    pub users: Vec<UserConfig>,
+}
+
+/// One `[[users]]` entry.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserConfig {
+    /// The access key.
+    pub access_key: String,
+    /// The secret access key.
+    pub secret: String,
+    /// The twelve-digit account.
+    pub account: String,
+    /// The user's name within the account.
+    pub name: String,
+    /// S3's canonical id of the account; derived from the account when not given.
+    #[serde(default)]
+    pub canonical_id: Option<String>,
+    /// Where to reach its owner. Kept for people; nothing is sent.
+    #[serde(default)]
+    pub email: Option<String>,
+}
+
+impl std::fmt::Debug for UserConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserConfig")
+            .field("access_key", &self.access_key)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a configuration is not accepted: fix it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the configuration {path} is not valid: {reason}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A field makes no sense, alone or beside others.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
+            data: None,
+            dev: false,
+            metrics_public: false,
+            connections_max: 10_000,
+            requests_max: 2_000,
+            body_memory_mib: 256,
+            users: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The configuration in a TOML file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no TOML, or has unknown or missing fields.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|error| ConfigError::Invalid { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    /// Checks what no single field shows.
+    ///
+    /// # Errors
+    /// [`ConfigError::Refused`] with what to change.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refused = |text: String| Err(ConfigError::Refused(text));
+        if self.dev && !self.listen.ip().is_loopback() {
+            return refused(format!(
+                "--dev hands out test credentials, so it listens on this machine only; {} is not a loopback address: \
+                 use --listen 127.0.0.1:{} or leave --dev away",
+                self.listen,
+                self.listen.port()
+            ));
+        }
+        if self.connections_max == 0 || self.requests_max == 0 {
+            return refused("connections_max and requests_max must be at least 1".into());
+        }
+        // Below this the largest body of some service would never fit.
+        if self.body_memory_mib < 16 {
+            return refused("body_memory_mib must be at least 16".into());
+        }
+        Ok(())
+    }
+
+    /// Memory for bodies that are read whole.
+    pub fn body_memory(&self) -> ByteSize {
+        ByteSize::mib(u64::from(self.body_memory_mib))
+    }
+
+    /// The users as `identity` takes them.
+    pub(crate) fn identity_users(&self) -> Result<Vec<User>, ConfigError> {
+        let user = |user: &UserConfig| {
+            let account: AccountId = user
+                .account
+                .parse()
+                .map_err(|error| ConfigError::Refused(format!("user {}: {error}", user.name)))?;
+            Ok(User {
+                access_key: user.access_key.clone(),
+                secret: user.secret.clone(),
+                account,
+                name: user.name.clone(),
+                canonical_id: user.canonical_id.clone(),
+            })
+        };
+        self.users.iter().map(user).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_changes_what_it_names() {
+        let config: Config = toml::from_str(
+            "listen = \"127.0.0.1:0\"\n[[users]]\naccess_key = \"AKIA1\"\nsecret = \"s\"\naccount = \"111111111111\"\nname = \"ada\"\nemail = \"a@b\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.listen.port(), 0);
+        assert_eq!(config.requests_max, Config::default().requests_max);
+        assert_eq!(config.identity_users().unwrap()[0].name, "ada");
+        assert!(!format!("{config:?}").contains("\"s\""));
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        assert!(toml::from_str::<Config>("lissten = \"127.0.0.1:0\"").is_err());
+    }
+
+    #[test]
+    fn development_stays_on_loopback() {
+        let mut config = Config { dev: true, ..Config::default() };
+        assert!(config.check().is_ok());
+        config.listen = "0.0.0.0:4566".parse().unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("--listen 127.0.0.1:4566"));
+        config.dev = false;
+        assert!(config.check().is_ok());
+    }
+}

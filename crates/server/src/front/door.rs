@@ -1,0 +1,173 @@
+//! One request, from its head to its answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_base::Seams;
+use headwater_store::Store;
+use headwater_wire::answer::{self, REQUEST_ID};
+use headwater_wire::sigv4::Dialect;
+use headwater_wire::{Answer, Codec, Face, Fault, Outcome};
+use headwater_work::Work;
+use http::{HeaderName, HeaderValue, Method, Request};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+use super::admit::{Admission, Arrival};
+use super::internal;
+use super::route::{self, Route, Routes};
+use crate::config::Config;
+use crate::wiring::House;
+
+const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+const S3_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+const S3_HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+/// How long a request waits until fewer than the most allowed are under way.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Answers every request of the node.
+pub(crate) struct Door {
+    routes: Routes,
+    admission: Admission,
+    turns: Arc<Semaphore>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) seams: Seams,
+    pub(super) work: Work,
+    pub(super) dev: bool,
+    pub(super) metrics_public: bool,
+}
+
+/// What the log and the metrics say of a request.
+struct Line {
+    method: Method,
+    path: String,
+    started: Duration,
+    arrival: Arrival,
+}
+
+impl Door {
+    /// The door of a house.
+    pub(crate) fn new(config: &Config, house: House, seams: Seams, work: Work) -> Self {
+        let memory = usize::try_from(config.body_memory().bytes()).unwrap_or(usize::MAX);
+        Self {
+            routes: Routes::new(&house.faces),
+            admission: Admission::new(house.authority, seams.clone(), memory),
+            turns: Arc::new(Semaphore::new(config.requests_max)),
+            store: house.store,
+            seams,
+            work,
+            dev: config.dev,
+            metrics_public: config.metrics_public,
+        }
+    }
+
+    /// Answers one request. Never fails: faults are answers.
+    pub(crate) async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        if request.uri().path().starts_with(internal::PREFIX) {
+            return internal::answer(self, &request, peer).await;
+        }
+        let arrival = Arrival {
+            request_id: self.seams.chance.uuid().to_string().into(),
+            time: self.seams.clock.now(),
+            source_ip: peer.ip().to_string().into(),
+        };
+        let line = Line {
+            method: request.method().clone(),
+            // Without the query: it may hold a signature.
+            path: request.uri().path().to_owned(),
+            started: self.seams.clock.monotonic(),
+            arrival: arrival.clone(),
+        };
+        let (head, body) = request.into_parts();
+        let (service, dialect, response) = match self.routes.find(&head) {
+            Route::Face(face) => {
+                let dialect = route::dialect(face.as_ref());
+                let name = face.signing_name();
+                let result = self.serve(face, Request::from_parts(head, body), arrival).await;
+                (name, dialect, result.unwrap_or_else(|fault| spelled(&fault, dialect, &line)))
+            }
+            Route::Nowhere(fault, dialect) => {
+                self.admission.drain(&head, body).await;
+                ("none", dialect, spelled(&fault, dialect, &line))
+            }
+        };
+        self.finish(service, dialect, &line, response)
+    }
+
+    async fn serve(
+        &self,
+        face: Arc<dyn Face>,
+        request: Request<Incoming>,
+        arrival: Arrival,
+    ) -> Result<Answer, Fault> {
+        let turn = self.seams.clock.timeout(TURN_WAIT_MAX, self.turns.clone().acquire_owned()).await;
+        let Some(Ok(turn)) = turn else {
+            return Err(
+                Fault::server("ServiceUnavailable", "too many requests at once; slow down").with_status(503)
+            );
+        };
+        let admitted = self.admission.admit(face.as_ref(), request, arrival).await?;
+        // From here on it runs to its end, whoever still listens.
+        let running = self.work.detach(async move {
+            let response = face.handle(admitted.request).await;
+            drop((admitted.memory, turn));
+            response
+        });
+        running.await.map_err(|_| {
+            tracing::error!("a handler panicked");
+            Fault::server("InternalFailure", "the request failed inside the node; see its log")
+        })
+    }
+
+    /// Names the request in the answer, logs it and counts it.
+    fn finish(&self, service: &'static str, dialect: Dialect, line: &Line, mut response: Answer) -> Answer {
+        let id = HeaderValue::from_str(&line.arrival.request_id);
+        let id = id.unwrap_or_else(|_| HeaderValue::from_static("-"));
+        let headers = response.headers_mut();
+        if dialect == Dialect::S3 {
+            headers.entry(S3_REQUEST_ID).or_insert_with(|| id.clone());
+            headers.entry(S3_HOST_ID).or_insert(id);
+        } else {
+            headers.entry(REQUEST_ID).or_insert(id);
+        }
+        let outcome = response.extensions_mut().remove::<Outcome>();
+        let (operation, fault) = outcome.map_or(("-", None), |outcome| (outcome.operation, outcome.fault));
+        let status = response.status().as_u16();
+        let took = self.seams.clock.monotonic().saturating_sub(line.started);
+        tracing::info!(
+            target: "headwater::access",
+            id = &*line.arrival.request_id,
+            from = &*line.arrival.source_ip,
+            service,
+            operation,
+            method = line.method.as_str(),
+            path = line.path,
+            status,
+            fault = fault.as_deref().unwrap_or("-"),
+            ms = took.as_secs_f64() * 1000.0,
+        );
+        let class = match status {
+            0..400 => "ok",
+            400..500 => "client_fault",
+            _ => "server_fault",
+        };
+        metrics::counter!("headwater_requests_total", "service" => service, "operation" => operation, "result" => class)
+            .increment(1);
+        metrics::histogram!("headwater_request_seconds", "service" => service, "operation" => operation)
+            .record(took.as_secs_f64());
+        response
+    }
+}
+
+/// A fault of the front door itself, in the words of the service that was meant.
+fn spelled(fault: &Fault, dialect: Dialect, line: &Line) -> Answer {
+    let id = &line.arrival.request_id;
+    let mut response = match dialect {
+        Dialect::Json => answer::coded(Codec::Json11, fault),
+        Dialect::Query => answer::query_fault(fault, NAMESPACE, id),
+        Dialect::S3 => answer::s3_fault(fault, &line.path, id),
+    };
+    response.extensions_mut().insert(Outcome { operation: "-", fault: Some(fault.code.clone()) });
+    response
+}

@@ -1,0 +1,117 @@
+//! The node's own pages: `/_headwater/health`, `metrics`, `status`, and the reset of a development
+//! node.
+//!
+//! Health is for everyone. The others are for this machine (metrics also for everyone if the
+//! configuration says so), and never for a page in a browser: a request with an `Origin` is refused.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use headwater_store::Key;
+use headwater_wire::{Answer, answer};
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::Door;
+use crate::telemetry;
+
+/// Where the node's own pages are. No bucket can have this name.
+pub(super) const PREFIX: &str = "/_headwater/";
+/// The first byte of the kinds of keys that a reset keeps: identity.
+const KEPT: &[u8] = &[0x05];
+
+/// Answers a request for one of the node's own pages.
+pub(super) async fn answer(door: &Arc<Door>, request: &Request<Incoming>, peer: SocketAddr) -> Answer {
+    let page = request.uri().path().strip_prefix(PREFIX).unwrap_or_default();
+    let near = peer.ip().is_loopback() && !request.headers().contains_key(http::header::ORIGIN);
+    match (request.method(), page) {
+        (&Method::GET | &Method::HEAD, "health") => health(door),
+        (&Method::GET, "metrics") if near || door.metrics_public => metrics(door),
+        (&Method::GET, "status") if near => json_page(StatusCode::OK, &status(door)),
+        (&Method::POST, "dev/reset") if door.dev && near => reset(door).await,
+        (_, "metrics" | "status") if !near => error(StatusCode::FORBIDDEN, "ask from this machine"),
+        _ => error(StatusCode::NOT_FOUND, "there is no such page"),
+    }
+}
+
+fn health(door: &Door) -> Answer {
+    if door.work.is_stopping() {
+        return json_page(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" }));
+    }
+    json_page(StatusCode::OK, &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+fn metrics(door: &Door) -> Answer {
+    let store = door.store.status();
+    metrics::gauge!("headwater_store_published_lsn").set(store.published.0 as f64);
+    metrics::gauge!("headwater_store_unsettled_bytes").set(store.unsettled_bytes as f64);
+    metrics::gauge!("headwater_store_queued_bytes").set(store.queued_bytes as f64);
+    metrics::gauge!("headwater_store_segments").set(store.segments as f64);
+    metrics::gauge!("headwater_store_segment_bytes").set(store.segment_bytes as f64);
+    metrics::gauge!("headwater_store_logs").set(store.logs as f64);
+    metrics::gauge!("headwater_store_full").set(f64::from(u8::from(store.full)));
+    metrics::gauge!("headwater_tasks_live").set(door.work.live() as f64);
+    let text = telemetry::recorder().map(metrics_exporter_prometheus::PrometheusHandle::render);
+    match text {
+        Some(text) => answer::whole(StatusCode::OK, "text/plain; version=0.0.4", text),
+        None => error(StatusCode::NOT_FOUND, "this process records metrics elsewhere"),
+    }
+}
+
+fn status(door: &Door) -> Value {
+    let store = door.store.status();
+    let tasks = door.work.status().into_iter().map(|task| {
+        json!({
+            "name": task.name,
+            "runs": task.runs,
+            "failures": task.failures,
+            "last_run": task.last_run.map(|time| time.iso()),
+            "last_error": task.last_error,
+            "next_run": task.next_run.map(|time| time.iso()),
+        })
+    });
+    let tasks: Vec<Value> = tasks.collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "time": door.seams.clock.now().iso(),
+        "dev": door.dev,
+        "store": {
+            "published": store.published.0,
+            "generation": store.generation,
+            "unsettled_bytes": store.unsettled_bytes,
+            "queued_bytes": store.queued_bytes,
+            "segments": store.segments,
+            "segment_bytes": store.segment_bytes,
+            "logs": store.logs,
+            "full": store.full,
+        },
+        "tasks": tasks,
+    })
+}
+
+/// Forgets everything but who there is. Engines notice by the store's generation; bodies that no
+/// fact names any more are swept.
+async fn reset(door: &Door) -> Answer {
+    let keep = [Key::from_bytes(bytes::Bytes::from_static(KEPT))];
+    let started = door.seams.clock.monotonic();
+    match door.store.wipe(&keep).await {
+        Ok(()) => {
+            let took = door.seams.clock.monotonic().saturating_sub(started);
+            tracing::info!(ms = took.as_millis() as u64, "reset");
+            json_page(StatusCode::OK, &json!({ "generation": door.store.status().generation }))
+        }
+        Err(failure) => {
+            tracing::error!(error = %failure, "the reset failed");
+            error(StatusCode::INTERNAL_SERVER_ERROR, "the reset failed; see the node's log")
+        }
+    }
+}
+
+fn error(status: StatusCode, message: &str) -> Answer {
+    json_page(status, &json!({ "error": message }))
+}
+
+fn json_page(status: StatusCode, value: &Value) -> Answer {
+    answer::whole(status, "application/json", value.to_string())
+}

@@ -1,0 +1,134 @@
+//! Connections: accepted, spoken to in HTTP/1.1 or HTTP/2 (prior knowledge), closed in order.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_work::Work;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Door;
+
+/// How long a client may take to send a request's head.
+const HEAD_MAX: Duration = Duration::from_secs(30);
+/// The largest head, and the piece in which bodies are read.
+const READ_BUFFER_BYTES: usize = 256 * 1024;
+/// The most headers in a request.
+const HEADERS_MAX: usize = 120;
+/// The largest head over HTTP/2.
+const H2_HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// The most requests at once on one HTTP/2 connection.
+const H2_STREAMS_MAX: u32 = 256;
+/// Flow-control windows of HTTP/2, wide enough for large bodies on fast links.
+const H2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const H2_CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// How often an HTTP/2 connection is checked for life, and how long its answer may take.
+const H2_PING_EVERY: Duration = Duration::from_secs(30);
+const H2_PING_MAX: Duration = Duration::from_secs(20);
+/// The pause after the operating system refused to accept (out of descriptors).
+const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+/// How long open connections may take to finish their requests when the node stops.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
+
+/// Accepts connections until the node stops.
+pub(crate) async fn listen(listener: TcpListener, door: Arc<Door>, connections_max: usize) {
+    let room = Arc::new(Semaphore::new(connections_max));
+    let builder = Arc::new(protocols(&door.work));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            () = door.work.stopping() => return,
+        };
+        match accepted {
+            Ok((stream, peer, permit)) => {
+                let (builder, door) = (builder.clone(), door.clone());
+                let work = door.work.clone();
+                drop(work.detach(connection(builder, door, stream, peer, permit)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                door.seams.clock.sleep(REFUSED_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = room.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, permit))
+}
+
+fn protocols(work: &Work) -> Builder<Tasks> {
+    let mut builder = Builder::new(Tasks(work.clone()));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_MAX)
+        .max_buf_size(READ_BUFFER_BYTES)
+        .max_headers(HEADERS_MAX)
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(H2_HEAD_BYTES_MAX)
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(H2_PING_EVERY)
+        .keep_alive_timeout(H2_PING_MAX);
+    builder
+}
+
+async fn connection(
+    builder: Arc<Builder<Tasks>>,
+    door: Arc<Door>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    _permit: OwnedSemaphorePermit,
+) {
+    let inner = door.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let door = inner.clone();
+        async move { Ok::<_, Infallible>(door.answer(request, peer).await) }
+    });
+    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = door.work.stopping() => {
+            serving.as_mut().graceful_shutdown();
+            let closing = door.seams.clock.timeout(CLOSE_MAX, serving.as_mut()).await;
+            closing.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        // Clients hang up, send nonsense, fall silent: their affair, told to who debugs.
+        tracing::debug!(%peer, error, "a connection ended early");
+    }
+}
+
+/// Runs the tasks of HTTP/2 connections.
+#[derive(Clone)]
+struct Tasks(Work);
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        drop(self.0.detach(task));
+    }
+}

@@ -1,0 +1,22 @@
+//! The front door: one port for every service.
+//!
+//! ```text
+//! listener ─► door: request id ─► /_headwater/…                    internal
+//!                        │
+//!                        └─► route ─► verify ─► face (detached) ─► log, count
+//! ```
+//!
+//! **Invariants.** No face sees a request whose signature was not verified. A started handler runs to
+//! its end even if the client hangs up. Connections, requests and the bytes of whole bodies are
+//! bounded.
+//!
+//! **Failure.** A panic in a handler is a 500 with a request id, and nothing else dies.
+
+mod admit;
+mod door;
+mod internal;
+mod listener;
+mod route;
+
+pub(crate) use door::Door;
+pub(crate) use listener::listen;

@@ -1,0 +1,246 @@
+//! A running node: started from a configuration, stopped in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use headwater_base::Seams;
+use headwater_identity::{User, Users, UsersError};
+use headwater_store::Store;
+use headwater_store::embedded::{self, OpenError, StoreOptions};
+use headwater_work::Work;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, ConfigError};
+use crate::front::{self, Door};
+use crate::root::{self, RootCredentials};
+use crate::telemetry;
+use crate::wiring::{self, FaceList, Ground};
+
+/// How long started requests and passes may take after a stop was asked for.
+const STOP_MAX: Duration = Duration::from_secs(15);
+
+/// A running node. Dropping it does not stop it; [`Node::stop`] does.
+#[derive(Debug)]
+pub struct Node {
+    addr: SocketAddr,
+    root: RootCredentials,
+    data: Option<PathBuf>,
+    /// Requests, reconcilers, the listener.
+    work: Work,
+    /// The store's own loops, which end only after the store is closed.
+    ground: Work,
+    store: Arc<dyn Store>,
+    faces: Faces,
+}
+
+/// Faces have no debug form.
+struct Faces(FaceList);
+
+impl std::fmt::Debug for Faces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|face| face.signing_name())).finish()
+    }
+}
+
+/// Why a node did not start. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is not accepted.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The users contradict one another.
+    #[error("the configured users are not accepted")]
+    Users(#[from] UsersError),
+    /// The data directory cannot be made or read.
+    #[error(
+        "cannot use the data directory {path}; check that it exists and is yours, or choose another with --data"
+    )]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another node runs on the same directory.
+    #[error(
+        "the data directory {0} is in use by another headwater; stop that one (its endpoint is in {0}/endpoint), or \
+         choose another directory with --data"
+    )]
+    InUse(PathBuf),
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Store(#[source] OpenError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {addr}; if another program has the port, choose another with --listen")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Node {
+    /// Starts a node with the machine's time and chance. When it returns, the node answers.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing keeps running then.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Seams::system()).await
+    }
+
+    /// The same with other time and chance.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_with(config: Config, seams: Seams) -> Result<Self, StartError> {
+        config.check()?;
+        let root = root_credentials(&config, &seams)?;
+        let users = users(&config, &root)?;
+        // The port first: a node that cannot listen must not touch the store.
+        let listening = |source| StartError::Listen { addr: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
+        let addr = listener.local_addr().map_err(listening)?;
+        telemetry::recorder();
+        let (work, ground) = (Work::new(seams.clone()), Work::new(seams.clone()));
+        let store = open_store(config.data.clone(), &seams, &ground).await?;
+        let base = Ground { store: store.clone(), users, seams: seams.clone(), work: work.clone() };
+        let house = wiring::build(base);
+        let faces = Faces(house.faces.clone());
+        work.reconcile(Arc::new(telemetry::Upkeep), telemetry::UPKEEP_EVERY);
+        let door = Arc::new(Door::new(&config, house, seams, work.clone()));
+        let listen = front::listen(listener, door, config.connections_max);
+        work.service("listener", listen.map(Ok).boxed());
+        if let Some(data) = &config.data {
+            let noted = root::note_endpoint(data, &format!("http://{}", reachable(addr)));
+            noted.map_err(|source| StartError::Data { path: data.clone(), source })?;
+        }
+        tracing::info!(%addr, dev = config.dev, "listening");
+        Ok(Self { addr, root, data: config.data, work, ground, store, faces })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `http://host:port`, as a client on this machine reaches it.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", reachable(self.addr))
+    }
+
+    /// The node's own credentials.
+    pub fn root(&self) -> &RootCredentials {
+        &self.root
+    }
+
+    /// Its data directory, if it has one.
+    pub fn data(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+
+    /// The faces it speaks.
+    pub fn faces(&self) -> &FaceList {
+        &self.faces.0
+    }
+
+    /// Its store, for tools that run in the same process.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Runs until SIGINT or SIGTERM comes or a service fails, then stops.
+    ///
+    /// # Errors
+    /// With the reason if the node stopped by itself.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("asked to stop"),
+            _ = interrupt.recv() => tracing::info!("interrupted"),
+            () = self.work.stopping() => {}
+            () = self.ground.stopping() => {}
+        }
+        let fatal = self.work.fatal().or_else(|| self.ground.fatal());
+        self.stop().await;
+        match fatal {
+            Some(reason) => anyhow::bail!("the node stopped: {reason}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops: no new requests, started ones end, then the store is closed.
+    pub async fn stop(self) {
+        self.work.shutdown(STOP_MAX).await;
+        if let Err(error) = self.store.close().await {
+            tracing::error!(%error, "the store did not close cleanly; it will recover at the next start");
+        }
+        self.ground.shutdown(STOP_MAX).await;
+    }
+}
+
+fn root_credentials(config: &Config, seams: &Seams) -> Result<RootCredentials, StartError> {
+    let Some(data) = &config.data else {
+        return Ok(RootCredentials::generate(&seams.chance));
+    };
+    let failed = |source| StartError::Data { path: data.clone(), source };
+    std::fs::create_dir_all(data).map_err(failed)?;
+    RootCredentials::read_or_create(data, &seams.chance).map_err(failed)
+}
+
+fn users(config: &Config, root: &RootCredentials) -> Result<Users, StartError> {
+    let mut all = config.identity_users()?;
+    let account = root.account.parse().map_err(|error: headwater_base::InvalidName| {
+        ConfigError::Refused(format!("the root credentials are damaged: {error}"))
+    })?;
+    all.push(User {
+        access_key: root.access_key.clone(),
+        secret: root.secret.clone(),
+        account,
+        name: "root".into(),
+        canonical_id: None,
+    });
+    let users = Users::new(&all)?;
+    Ok(if config.dev { users.with_dev() } else { users })
+}
+
+async fn open_store(
+    data: Option<PathBuf>,
+    seams: &Seams,
+    ground: &Work,
+) -> Result<Arc<dyn Store>, StartError> {
+    let Some(data) = data else {
+        return Ok(headwater_store::memory::open(seams.clone()));
+    };
+    let (dir, seams) = (data.join("store"), seams.clone());
+    let opened = Work::blocking(move || embedded::open(&dir, StoreOptions::default(), seams)).await;
+    let opened = opened.map_err(|error| match error {
+        OpenError::InUse(_) => StartError::InUse(data),
+        other => StartError::Store(other),
+    })?;
+    if opened.recovered.torn_tail_bytes > 0 {
+        tracing::warn!(
+            bytes = opened.recovered.torn_tail_bytes,
+            "the torn end of an unacknowledged write was given up"
+        );
+    }
+    for store_loop in opened.loops {
+        ground
+            .service(store_loop.name, store_loop.run.map(|ended| ended.map_err(anyhow::Error::from)).boxed());
+    }
+    Ok(opened.store)
+}
+
+/// The address a client on this machine uses: an unspecified one is reached over loopback.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    let mut addr = addr;
+    if addr.ip().is_unspecified() {
+        addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    addr
+}

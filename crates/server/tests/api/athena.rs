@@ -1,0 +1,1 @@
+//! athena over the wire.

@@ -1,0 +1,1 @@
+//! firehose over the wire.

@@ -1,0 +1,1 @@
+//! glue over the wire.

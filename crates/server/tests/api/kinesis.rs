@@ -1,0 +1,1 @@
+//! kinesis over the wire.
