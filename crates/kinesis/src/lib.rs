@@ -1,1 +1,134 @@
-//! The Kinesis Data Streams face.
+//! The Kinesis Data Streams face: `Kinesis_20131202` over JSON 1.1 and CBOR 1.1.
+//!
+//! Every operation of the service is in [`Kinesis::new`]'s list; those that are not built answer
+//! with the service's own error. An operation converts its input, asks `streams`, and converts the
+//! answer; what the service remembers is all in the engine.
+//!
+//! **Invariants.** A record is durable before its sequence number is answered. An SDK's retry of a
+//! put gets the first answer again and stores nothing. Iterators are sealed tokens: nothing is kept
+//! for them, and they open only in the account and region they were given in.
+//!
+//! **Failure.** A full disk or a node that is behind refuses records with
+//! `ProvisionedThroughputExceededException`, which SDKs retry. See `docs/services/kinesis.md`.
+
+mod checks;
+mod convert;
+mod cursor;
+mod fault;
+mod ops;
+mod sequence;
+mod shapes;
+mod target;
+
+use async_trait::async_trait;
+use headwater_streams::Streams;
+use headwater_wire::{Answer, Face, OperationRow, OperationSet, VerifiedRequest};
+
+/// 10 MiB of records in base64, with 500 keys of 256 characters in UTF-8, and the JSON around them.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// What the operations work on.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) streams: Streams,
+}
+
+/// The face.
+#[derive(Debug)]
+pub struct Kinesis {
+    state: State,
+    operations: OperationSet<State>,
+}
+
+impl Kinesis {
+    /// The face over the streams engine.
+    pub fn new(streams: Streams) -> Self {
+        let operations = OperationSet::new()
+            .with::<ops::AddTagsToStream>()
+            .with::<ops::CreateStream>()
+            .with::<ops::DecreaseStreamRetentionPeriod>()
+            .with::<ops::DeleteStream>()
+            .with::<ops::DescribeLimits>()
+            .with::<ops::DescribeStream>()
+            .with::<ops::DescribeStreamSummary>()
+            .with::<ops::GetRecords>()
+            .with::<ops::GetShardIterator>()
+            .with::<ops::IncreaseStreamRetentionPeriod>()
+            .with::<ops::ListShards>()
+            .with::<ops::ListStreams>()
+            .with::<ops::ListTagsForResource>()
+            .with::<ops::ListTagsForStream>()
+            .with::<ops::PutRecord>()
+            .with::<ops::PutRecords>()
+            .with::<ops::RemoveTagsFromStream>()
+            .with::<ops::TagResource>()
+            .with::<ops::UntagResource>()
+            .refusing(REFUSED);
+        Self { state: State { streams }, operations }
+    }
+}
+
+/// Operations of the service that this node does not do.
+const REFUSED: &[&str] = &[
+    "AcknowledgeDeadLetterQueueRecords",
+    "AcknowledgeQueueRecords",
+    "CreateChannel",
+    "CreateQueue",
+    "DeleteChannel",
+    "DeleteQueue",
+    "DeleteResourcePolicy",
+    "DeregisterStreamConsumer",
+    "DescribeAccountSettings",
+    "DescribeChannel",
+    "DescribeQueue",
+    "DescribeStreamConsumer",
+    "DisableEnhancedMonitoring",
+    "EnableEnhancedMonitoring",
+    "GetResourcePolicy",
+    "ListChannels",
+    "ListQueues",
+    "ListStreamConsumers",
+    "MergeShards",
+    "PutResourcePolicy",
+    "ReceiveDeadLetterQueueRecords",
+    "ReceiveQueueRecords",
+    "RegisterStreamConsumer",
+    "RestoreDeadLetterQueueRecords",
+    "SplitShard",
+    "StartStreamEncryption",
+    "StopStreamEncryption",
+    "SubscribeToShard",
+    "UpdateAccountSettings",
+    "UpdateChannel",
+    "UpdateDeadLetterQueueRecordsVisibility",
+    "UpdateMaxRecordSize",
+    "UpdateQueue",
+    "UpdateQueueRecordsVisibility",
+    "UpdateShardCount",
+    "UpdateStreamMode",
+    "UpdateStreamRecordDistributionStrategy",
+    "UpdateStreamWarmThroughput",
+];
+
+#[async_trait]
+impl Face for Kinesis {
+    fn signing_name(&self) -> &'static str {
+        "kinesis"
+    }
+
+    fn target_prefix(&self) -> Option<&'static str> {
+        Some("Kinesis_20131202")
+    }
+
+    fn body_bytes_max(&self) -> usize {
+        BODY_BYTES_MAX
+    }
+
+    fn operations(&self) -> Vec<OperationRow> {
+        self.operations.rows().to_vec()
+    }
+
+    async fn handle(&self, request: VerifiedRequest) -> Answer {
+        self.operations.handle(&self.state, request).await
+    }
+}

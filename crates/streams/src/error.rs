@@ -16,6 +16,9 @@ pub enum StreamError {
     /// Not in a state for this, or changed by somebody else meanwhile: look again.
     #[error("stream {0:?} is not active")]
     NotActive(StreamKey),
+    /// The shard's records are gone with its stream.
+    #[error("the shard was deleted with its stream")]
+    Gone,
     /// The offset has been trimmed away or was never there.
     #[error("offset {0} is out of range")]
     OffsetOutOfRange(i64),
@@ -38,7 +41,7 @@ pub enum StreamError {
     Full,
     /// The store failed.
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
     /// A commit failed in a way the engine can't mend.
     #[error("the commit failed")]
     Commit(#[source] CommitError),
@@ -55,6 +58,15 @@ impl StreamError {
             error @ (CommitError::TooLarge { .. } | CommitError::Malformed(_) | CommitError::Closed) => {
                 Self::Commit(error)
             }
+        }
+    }
+}
+
+impl From<StoreError> for StreamError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchLog(_) => Self::Gone,
+            error @ (StoreError::Corrupt(_) | StoreError::Io(_) | StoreError::Closed) => Self::Store(error),
         }
     }
 }

@@ -14,8 +14,8 @@ impl Streams {
     /// been trimmed away.
     ///
     /// # Errors
-    /// [`StreamError::OffsetOutOfRange`] past the shard's end; the store's `NoSuchLog` when the
-    /// stream was deleted.
+    /// [`StreamError::OffsetOutOfRange`] past the shard's end; [`StreamError::Gone`] when the stream
+    /// was deleted.
     pub async fn read(
         &self,
         shard: &Shard,

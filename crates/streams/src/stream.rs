@@ -198,20 +198,6 @@ impl NewRecord {
     pub fn hash_key(&self) -> HashKey {
         self.explicit_hash_key.unwrap_or_else(|| HashKey::of(&self.partition_key))
     }
-
-    /// A digest of records in their order, to tell a repeated request from another one that was
-    /// given the same name. Fast, and no defence against somebody who wants a collision.
-    pub fn digest(records: &[Self]) -> [u8; 8] {
-        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
-        for record in records {
-            crc.update(&(record.partition_key.len() as u64).to_be_bytes());
-            crc.update(record.partition_key.as_bytes());
-            crc.update(&record.explicit_hash_key.map_or([0; 16], |hash| hash.0.to_be_bytes()));
-            crc.update(&(record.data.len() as u64).to_be_bytes());
-            crc.update(&record.data);
-        }
-        crc.finalize().to_be_bytes()
-    }
 }
 
 /// Where a record went.
@@ -343,23 +329,5 @@ mod tests {
         let mut all = shards(&[(HashKey(0), HashKey(u128::MAX))]);
         all[0].closed_at = Some(3);
         assert_eq!(Ring::of(&all).position_of(HashKey(1)), None);
-    }
-
-    #[test]
-    fn digests_see_every_part_of_a_record() {
-        let record = |key: &str, hash: Option<u128>, data: &'static [u8]| NewRecord {
-            partition_key: key.to_owned(),
-            explicit_hash_key: hash.map(HashKey),
-            data: Bytes::from_static(data),
-        };
-        let digests = [
-            NewRecord::digest(&[record("a", None, b"bc")]),
-            NewRecord::digest(&[record("ab", None, b"c")]),
-            NewRecord::digest(&[record("a", Some(1), b"bc")]),
-            NewRecord::digest(&[record("a", None, b"bc"), record("a", None, b"")]),
-        ];
-        for (i, one) in digests.iter().enumerate() {
-            assert_eq!(digests.iter().filter(|other| *other == one).count(), 1, "{i}");
-        }
     }
 }

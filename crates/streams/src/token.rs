@@ -151,7 +151,7 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_token_opens_nothing(content: Vec<u8>, at: prop::sample::Index, bit in 0..8) {
+        fn a_changed_token_opens_nothing(content: Vec<u8>, at: prop::sample::Index, bit in 0..8u8) {
             let token = seal(&cipher(), [1; 12], b"here", &content);
             let mut bytes = STANDARD.decode(token).unwrap();
             let at = at.index(bytes.len());

@@ -53,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn one_wrong_bit_is_noticed(all in proptest::collection::vec(any_record(), 1..4), at: prop::sample::Index, bit in 0..8) {
+    fn one_wrong_bit_is_noticed(all in proptest::collection::vec(any_record(), 1..4), at: prop::sample::Index, bit in 0..8u8) {
         let mut bytes = encode(&all).to_vec();
         // The base offset and the leader epoch are outside the checksum on purpose.
         let at = CHECKED_FROM + at.index(bytes.len() - CHECKED_FROM);

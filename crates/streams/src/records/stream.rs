@@ -122,7 +122,7 @@ mod tests {
             retention_hours: 24,
             key_id: None,
         };
-        let golden = "018519012cf51b0000018bcfe568001818f6";
+        let golden = "018419012cf51b0000018bcfe568001818";
         assert_eq!(hex::encode(row.encode()), golden);
         assert_eq!(StreamRow::decode(&hex::decode(golden).unwrap()).unwrap(), row);
     }

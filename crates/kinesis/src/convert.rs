@@ -1,0 +1,167 @@
+//! Between shapes and engine types.
+
+use headwater_base::Timestamp;
+use headwater_streams::{HashKey, NewRecord, Placed, Shard, Stream, StreamMode, StreamRecord, StreamStatus};
+use headwater_wire::{Blob, EpochTime, Fault};
+
+use crate::fault;
+use crate::sequence::SequenceNumber;
+use crate::shapes::{
+    ChildShard, HashKeyRange, ModeOutput, PutRecordOutput, PutRecordsEntry, PutRecordsResult, RecordOutput,
+    SequenceNumberRange, ShardId, ShardOutput, StreamSummary, Tag,
+};
+
+/// A record of a put, whose members were checked before.
+pub(crate) fn new_record(entry: PutRecordsEntry) -> Result<NewRecord, Fault> {
+    Ok(NewRecord {
+        explicit_hash_key: entry.explicit_hash_key.as_deref().map(hash_key).transpose()?,
+        partition_key: entry.partition_key.unwrap_or_default(),
+        data: entry.data.unwrap_or_default().0,
+    })
+}
+
+fn hash_key(text: &str) -> Result<HashKey, Fault> {
+    let refuse = |_| {
+        let range = "ExplicitHashKey must be in the range: [0, 2^128-1].";
+        fault::invalid(format!("Invalid ExplicitHashKey. {range} Specified value was {text}"))
+    };
+    text.parse().map(HashKey).map_err(refuse)
+}
+
+pub(crate) fn put_record(stream: &Stream, placed: &Placed) -> PutRecordOutput {
+    let (shard_id, sequence_number) = placement(stream, placed);
+    PutRecordOutput { shard_id, sequence_number }
+}
+
+pub(crate) fn put_result(stream: &Stream, placed: &Placed) -> PutRecordsResult {
+    let (shard_id, sequence_number) = placement(stream, placed);
+    PutRecordsResult::Put { sequence_number, shard_id }
+}
+
+fn placement(stream: &Stream, placed: &Placed) -> (ShardId, SequenceNumber) {
+    let shard = stream.shard(placed.shard).expect("records are placed in shards of the stream");
+    (ShardId(placed.shard), SequenceNumber::of_record(shard, placed.offset, placed.append_time))
+}
+
+pub(crate) fn record(shard: &Shard, record: StreamRecord) -> RecordOutput {
+    RecordOutput {
+        sequence_number: SequenceNumber::of_record(shard, record.offset, record.append_time),
+        approximate_arrival_timestamp: EpochTime(record.append_time),
+        data: Blob(record.data),
+        partition_key: record.partition_key,
+    }
+}
+
+pub(crate) fn shard(shard: &Shard) -> ShardOutput {
+    ShardOutput {
+        shard_id: shard.id(),
+        parent_shard_id: shard.parent.map(shard_id),
+        adjacent_parent_shard_id: shard.adjacent_parent.map(shard_id),
+        hash_key_range: hash_key_range(shard),
+        sequence_number_range: SequenceNumberRange {
+            starting_sequence_number: SequenceNumber::start_of(shard),
+            ending_sequence_number: shard.closed_at.map(|at| SequenceNumber::end_of(shard, at)),
+        },
+    }
+}
+
+/// The shards that a closed shard's records went to afterwards.
+pub(crate) fn children(stream: &Stream, parent: u32) -> Vec<ChildShard> {
+    let descends = |shard: &&Shard| shard.parent == Some(parent) || shard.adjacent_parent == Some(parent);
+    let child = |shard: &Shard| ChildShard {
+        shard_id: shard.id(),
+        parent_shards: shard.parent.into_iter().chain(shard.adjacent_parent).map(shard_id).collect(),
+        hash_key_range: hash_key_range(shard),
+    };
+    stream.shards.iter().filter(descends).map(child).collect()
+}
+
+/// When a shard took its last record: its children were created then.
+pub(crate) fn closed_time(stream: &Stream, shard: &Shard) -> Option<Timestamp> {
+    shard.closed_at?;
+    let descends = |other: &&Shard| other.parent == Some(shard.index) || other.adjacent_parent == Some(shard.index);
+    stream.shards.iter().filter(descends).map(|child| child.created).min()
+}
+
+fn hash_key_range(shard: &Shard) -> HashKeyRange {
+    HashKeyRange {
+        starting_hash_key: shard.hash_first.0.to_string(),
+        ending_hash_key: shard.hash_last.0.to_string(),
+    }
+}
+
+fn shard_id(index: u32) -> String {
+    format!("shardId-{index:012}")
+}
+
+/// The index in a shard's id. `shardId-1` and `shardId-000000000001` are the same shard.
+pub(crate) fn shard_index(id: &str) -> Option<u32> {
+    let digits = id.strip_prefix("shardId-")?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+pub(crate) fn summary(stream: &Stream) -> StreamSummary {
+    StreamSummary {
+        stream_name: stream.key.name.as_str().to_owned(),
+        stream_arn: stream.key.arn().to_string(),
+        stream_status: status(stream.status),
+        stream_mode_details: mode(stream.mode),
+        stream_creation_timestamp: EpochTime(stream.created),
+    }
+}
+
+pub(crate) fn status(status: StreamStatus) -> &'static str {
+    match status {
+        StreamStatus::Creating => "CREATING",
+        StreamStatus::Active => "ACTIVE",
+        StreamStatus::Updating => "UPDATING",
+        StreamStatus::Deleting => "DELETING",
+    }
+}
+
+pub(crate) fn mode(mode: StreamMode) -> ModeOutput {
+    let stream_mode = match mode {
+        StreamMode::Provisioned => "PROVISIONED",
+        StreamMode::OnDemand => "ON_DEMAND",
+    };
+    ModeOutput { stream_mode }
+}
+
+/// The encryption type and key of a stream.
+pub(crate) fn encryption(stream: &Stream) -> (&'static str, Option<String>) {
+    match &stream.encryption {
+        None => ("NONE", None),
+        Some(encryption) => ("KMS", Some(encryption.key_id.clone())),
+    }
+}
+
+pub(crate) fn retention_hours(stream: &Stream) -> u64 {
+    stream.retention.as_secs() / 3600
+}
+
+pub(crate) fn tag((key, value): (String, String)) -> Tag {
+    Tag { key, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shard_ids_read_as_their_index() {
+        assert_eq!(shard_index("shardId-000000000007"), Some(7));
+        assert_eq!(shard_index("shardId-7"), Some(7));
+        for bad in ["shardId-", "shardId-+7", "shard-7", "shardId-99999999999", ""] {
+            assert_eq!(shard_index(bad), None, "{bad}");
+        }
+        assert_eq!(shard_id(7), "shardId-000000000007");
+    }
+
+    #[test]
+    fn hash_keys_end_at_two_to_the_128() {
+        assert_eq!(hash_key("340282366920938463463374607431768211455").unwrap(), HashKey(u128::MAX));
+        let fault = hash_key("340282366920938463463374607431768211456").unwrap_err();
+        assert_eq!(fault.code, "InvalidArgumentException");
+        assert!(fault.message.ends_with("Specified value was 340282366920938463463374607431768211456"));
+    }
+}

@@ -1,0 +1,40 @@
+//! DescribeStreamSummary: a stream without its shards.
+
+use headwater_wire::{Access, Context, EpochTime, Fault, Operation};
+
+use crate::shapes::{DescribeStreamSummaryOutput, EnhancedMetrics, StreamDescriptionSummary, StreamInput};
+use crate::{State, convert, fault, target};
+
+pub(crate) struct DescribeStreamSummary;
+
+impl Operation<State> for DescribeStreamSummary {
+    const NAME: &'static str = "DescribeStreamSummary";
+    type Input = StreamInput;
+    type Output = DescribeStreamSummaryOutput;
+
+    fn access(_: &State, cx: &Context, input: &StreamInput) -> Result<Access, Fault> {
+        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        Ok(target::access("kinesis:DescribeStreamSummary", &key))
+    }
+
+    async fn call(state: &State, cx: &Context, input: StreamInput) -> Result<DescribeStreamSummaryOutput, Fault> {
+        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let stream = state.streams.get(&key).await.map_err(|error| fault::of(&key, error))?;
+        let (encryption_type, key_id) = convert::encryption(&stream);
+        let summary = StreamDescriptionSummary {
+            stream_name: key.name.as_str().to_owned(),
+            stream_arn: key.arn().to_string(),
+            stream_status: convert::status(stream.status),
+            stream_mode_details: convert::mode(stream.mode),
+            retention_period_hours: convert::retention_hours(&stream),
+            stream_creation_timestamp: EpochTime(stream.created),
+            enhanced_monitoring: [EnhancedMetrics::default()],
+            encryption_type,
+            key_id,
+            open_shard_count: stream.open_shards().count(),
+            consumer_count: 0,
+            max_record_size_in_kib: 1024,
+        };
+        Ok(DescribeStreamSummaryOutput { stream_description_summary: summary })
+    }
+}

@@ -1,0 +1,77 @@
+//! GetRecords: what follows an iterator, and an iterator for what follows that.
+
+use headwater_streams::{Shard, ShardRead, Stream};
+use headwater_wire::{Access, Context, Fault, Operation};
+
+use crate::checks::Checks;
+use crate::cursor::Cursor;
+use crate::shapes::{GetRecordsInput, GetRecordsOutput};
+use crate::{State, convert, fault, target};
+
+const RECORDS_MAX: usize = 10_000;
+const BYTES_MAX: usize = 10 << 20;
+
+pub(crate) struct GetRecords;
+
+impl Operation<State> for GetRecords {
+    const NAME: &'static str = "GetRecords";
+    type Input = GetRecordsInput;
+    type Output = GetRecordsOutput;
+
+    /// The stream is sealed in the iterator: `call` asks the guard about it once it is open.
+    fn access(_: &State, _: &Context, _: &GetRecordsInput) -> Result<Access, Fault> {
+        Ok(Access { action: ACTION, resource: None })
+    }
+
+    async fn call(state: &State, cx: &Context, input: GetRecordsInput) -> Result<GetRecordsOutput, Fault> {
+        check(&input)?;
+        let cursor = Cursor::open(&state.streams, cx, input.shard_iterator.as_deref().unwrap_or_default()).await?;
+        let key = cursor.stream_key(cx);
+        cx.authority.check(&cx.caller, &target::access(ACTION, &key), None).await?;
+        if let Some(arn) = input.stream_arn.as_deref() {
+            target::stream(cx, Some(key.name.as_str()), Some(arn))?;
+        }
+        let gone = || fault::no_such_shard(&format!("shardId-{:012}", cursor.shard), key.name.as_str(), key.scope.account);
+        let stream = state.streams.get(&key).await.map_err(|_| gone())?;
+        let shard = stream.shard(cursor.shard).filter(|_| stream.incarnation == cursor.incarnation).ok_or_else(gone)?;
+        if input.dry_run == Some(true) {
+            return Err(fault::dry_run());
+        }
+        let limit = input.limit.map_or(RECORDS_MAX, |limit| limit as usize);
+        let read = state.streams.read(shard, cursor.offset, limit, BYTES_MAX).await;
+        let read = read.map_err(|error| fault::of(&key, error))?;
+        answer(state, cx, &stream, shard, read).await
+    }
+}
+
+const ACTION: &str = "kinesis:GetRecords";
+
+fn check(input: &GetRecordsInput) -> Result<(), Fault> {
+    let mut checks = Checks::new();
+    checks.present("shardIterator", input.shard_iterator.as_ref());
+    checks.length("shardIterator", input.shard_iterator.as_deref(), 1, 512);
+    checks.range("limit", input.limit, 1, RECORDS_MAX as i64);
+    checks.stream_arn("streamARN", input.stream_arn.as_deref());
+    checks.finish()
+}
+
+/// At the end of a closed shard there is no next iterator but children, always both or neither.
+async fn answer(
+    state: &State,
+    cx: &Context,
+    stream: &Stream,
+    shard: &Shard,
+    read: ShardRead,
+) -> Result<GetRecordsOutput, Fault> {
+    let ended = shard.closed_at.is_some_and(|closed| read.next >= closed);
+    let next_shard_iterator = match ended {
+        true => None,
+        false => Some(Cursor::at(cx, stream, shard, read.next).seal(&state.streams, cx).await?),
+    };
+    Ok(GetRecordsOutput {
+        child_shards: ended.then(|| convert::children(stream, shard.index)),
+        millis_behind_latest: u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX),
+        records: read.records.into_iter().map(|record| convert::record(shard, record)).collect(),
+        next_shard_iterator,
+    })
+}
