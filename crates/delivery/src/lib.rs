@@ -4,8 +4,33 @@
 //! A delivery plans exact input ranges, produces output that is a pure function of the plan,
 //! makes the bodies durable, and then, in **one** commit, names the objects, adds the partitions
 //! and moves its position. A crash before that commit leaves garbage that is swept; after it there
-//! is nothing left to do.
+//! is nothing left to do. `docs/design/delivery.md` says it in full.
 
+mod audit;
+mod bookmark;
+mod commit;
+mod deadletter;
+mod definition;
+mod engine;
+pub mod extract;
+mod ledger;
+mod naming;
+mod output;
+mod plan;
+pub mod prefix;
+mod produce;
+mod records;
+mod rows;
+mod runner;
+mod supervisor;
 mod table_write;
 
+pub use audit::{AuditReport, DeliveryAudit, ObjectsAudit, ShardAudit};
+pub use bookmark::{BookmarkError, bookmark, reset_bookmark};
+pub use definition::{
+    Buffering, Conversion, Delivery, DeliveryKey, DeliveryName, Destination, NewDelivery, NewSource, SchemaEcho,
+    Source, StartAt,
+};
+pub use engine::{Deliveries, DeliveryError, Health, TAGS_MAX};
+pub use ledger::{CommittedObject, CommittedPlan, CommittedRange, Counts, LedgerLine, LedgerRow};
 pub use table_write::{Bookmark, TableTarget, TableWrite, TableWriteError, Written};

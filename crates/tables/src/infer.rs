@@ -78,6 +78,12 @@ pub fn infer_parquet(footer: &[u8]) -> Option<Inferred> {
     Some(Inferred { format: FileFormat::Parquet, columns })
 }
 
+/// How many rows a Parquet file holds, from its footer's bytes (without the tail).
+pub fn parquet_rows(footer: &[u8]) -> Option<u64> {
+    let metadata = ParquetMetaDataReader::decode_metadata(footer).ok()?;
+    u64::try_from(metadata.file_metadata().num_rows()).ok()
+}
+
 /// Columns that hold what either side holds: by name, types widened.
 pub fn merge_columns(into: &mut Vec<(String, DataType)>, more: &[(String, DataType)]) {
     for (name, data_type) in more {

@@ -1,0 +1,156 @@
+//! Records that can't be delivered, in the form Firehose writes them: one JSON object a line.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use headwater_base::Timestamp;
+use headwater_catalog::Table;
+use serde::Serialize;
+
+use crate::definition::{Delivery, Source};
+
+/// Why a record was not delivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DeadLetter<'a> {
+    /// It does not fit the table.
+    Misfit(&'a str),
+    /// Its partition values can't be found.
+    NoPartition(&'a str),
+}
+
+impl DeadLetter<'_> {
+    /// What `!{firehose:error-output-type}` says.
+    pub(crate) fn output_type(self) -> &'static str {
+        match self {
+            Self::Misfit(_) => "format-conversion-failed",
+            Self::NoPartition(_) => "metadata-extraction-failed",
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Misfit(_) => "DataFormatConversion.ParseError",
+            Self::NoPartition(_) => "DynamicPartitioning.MetadataExtractionFailed",
+        }
+    }
+
+    fn message(self) -> String {
+        match self {
+            Self::Misfit(reason) => format!("The data does not fit the table: {reason}"),
+            Self::NoPartition(reason) => format!("The partition keys can't be extracted: {reason}"),
+        }
+    }
+}
+
+/// Writes dead letters of one plan.
+#[derive(Debug)]
+pub(crate) struct Letters {
+    direct: bool,
+    table: Option<TableEcho>,
+    /// When the attempt ended, as far as the output may know: the newest arrival of the plan.
+    ended: Timestamp,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TableEcho {
+    catalog_id: Option<String>,
+    database_name: String,
+    table_name: String,
+    region: String,
+    version_id: String,
+    role_arn: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Letter<'a> {
+    attempts_made: u32,
+    arrival_timestamp: i64,
+    error_code: &'a str,
+    error_message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error_message: Option<&'a str>,
+    attempt_ending_timestamp: i64,
+    raw_data: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard_id: Option<String>,
+    sequence_number: String,
+    sub_sequence_number: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_catalog_table: Option<&'a TableEcho>,
+}
+
+impl Letters {
+    /// For a plan of `delivery` that converts to `table` and whose newest record came at `newest`.
+    pub(crate) fn new(delivery: &Delivery, table: Option<&Table>, newest: Timestamp) -> Self {
+        let echo = delivery.destination.conversion.as_ref().map(|conversion| conversion.echo.clone());
+        let table = table.zip(echo).map(|(table, echo)| TableEcho {
+            catalog_id: echo.catalog_id,
+            database_name: table.key.database.clone(),
+            table_name: table.key.table.clone(),
+            region: table.key.scope.region.to_string(),
+            version_id: echo.version_id,
+            role_arn: echo.role_arn,
+        });
+        Self { direct: matches!(delivery.source, Source::DirectPut { .. }), table, ended: newest }
+    }
+
+    /// The line of one record, without its end.
+    pub(crate) fn write(
+        &self,
+        shard: u32,
+        offset: i64,
+        arrived: Timestamp,
+        data: &[u8],
+        why: DeadLetter<'_>,
+    ) -> Vec<u8> {
+        let message = why.message();
+        let misfit = matches!(why, DeadLetter::Misfit(_));
+        let letter = Letter {
+            attempts_made: 1,
+            arrival_timestamp: arrived.ms(),
+            error_code: why.code(),
+            error_message: &message,
+            last_error_code: misfit.then_some(why.code()),
+            last_error_message: misfit.then_some(&message),
+            attempt_ending_timestamp: self.ended.ms(),
+            raw_data: BASE64.encode(data),
+            shard_id: (!self.direct).then(|| format!("shardId-{shard:012}")),
+            sequence_number: offset.to_string(),
+            sub_sequence_number: None,
+            data_catalog_table: if misfit { self.table.as_ref() } else { None },
+        };
+        serde_json::to_vec(&letter).expect("a struct of texts and numbers is always JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_reads_as_firehose_writes_it() {
+        let table = TableEcho {
+            catalog_id: None,
+            database_name: "db".into(),
+            table_name: "t".into(),
+            region: "eu-west-1".into(),
+            version_id: "LATEST".into(),
+            role_arn: "arn:aws:iam::000000000001:role/r".into(),
+        };
+        let letters = Letters { direct: false, table: Some(table), ended: Timestamp::from_ms(20) };
+        let line = letters.write(3, 7, Timestamp::from_ms(10), b"{oops", DeadLetter::Misfit("not JSON"));
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            r#"{"attemptsMade":1,"arrivalTimestamp":10,"errorCode":"DataFormatConversion.ParseError","#.to_owned()
+                + r#""errorMessage":"The data does not fit the table: not JSON","#
+                + r#""lastErrorCode":"DataFormatConversion.ParseError","#
+                + r#""lastErrorMessage":"The data does not fit the table: not JSON","attemptEndingTimestamp":20,"#
+                + r#""rawData":"e29vcHM=","shardId":"shardId-000000000003","sequenceNumber":"7","subSequenceNumber":null,"#
+                + r#""dataCatalogTable":{"catalogId":null,"databaseName":"db","tableName":"t","region":"eu-west-1","#
+                + r#""versionId":"LATEST","roleArn":"arn:aws:iam::000000000001:role/r"}}"#
+        );
+    }
+}

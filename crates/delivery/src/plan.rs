@@ -1,0 +1,258 @@
+//! What is due: exact ranges, decided from the committed positions.
+//!
+//! [`Gauge`] measures what waits in each shard, batch by batch, and keeps its measure between
+//! looks, so a quiet delivery costs nothing and a busy one reads each batch's header once more
+//! than it must. A [`Plan`] is cut when the gauge says that it is time.
+//!
+//! **Invariants.** A plan's ranges begin exactly at the committed positions. A child shard is not
+//! read before its parents are read to their end. Equal plans have equal ids.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headwater_base::Timestamp;
+use headwater_catalog::Table;
+use headwater_store::{LogId, Lsn, Store, StoreError};
+use headwater_streams::{Shard, Stream};
+use uuid::Uuid;
+
+use crate::definition::{Buffering, Delivery};
+use crate::ledger::LedgerRow;
+use crate::records::position::HeadRecord;
+
+/// How much one look at a shard reads before it turns to the next.
+const LOOK_BYTES: usize = 1 << 20;
+
+/// A shard as planning sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    /// The committed row, or the beginning of a shard that has none yet.
+    pub(crate) row: LedgerRow,
+    /// The version of the stored row; `None` if there is none yet.
+    pub(crate) version: Option<Lsn>,
+}
+
+/// The part of a plan that one shard has.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanRange {
+    /// Where the shard stands.
+    pub(crate) lane: Lane,
+    /// One past the last offset to deliver.
+    pub(crate) to: i64,
+}
+
+impl PlanRange {
+    /// The first offset to deliver.
+    pub(crate) fn from(&self) -> i64 {
+        self.lane.row.position
+    }
+}
+
+/// What to deliver next.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Derives from everything below that decides the output.
+    pub(crate) id: Uuid,
+    /// For whom.
+    pub(crate) delivery: Arc<Delivery>,
+    /// What to read, by shard; none of it empty.
+    pub(crate) ranges: Vec<PlanRange>,
+    /// The schema to convert to.
+    pub(crate) table: Option<Arc<Table>>,
+    /// The stream that is read, to be checked at the commit.
+    pub(crate) stream: Option<Arc<Stream>>,
+    /// The arrival of the newest record.
+    pub(crate) newest: Timestamp,
+    /// The delivery's head as it was planned upon.
+    pub(crate) head: (HeadRecord, Lsn),
+}
+
+impl Plan {
+    /// The id of a plan with these parts.
+    pub(crate) fn id_of(delivery: &Delivery, table: Option<&Table>, ranges: &[PlanRange]) -> Uuid {
+        let mut name = delivery.source.identity().to_vec();
+        name.extend_from_slice(&delivery.incarnation.to_be_bytes());
+        name.extend_from_slice(&delivery.config_version.to_be_bytes());
+        if let Some(table) = table {
+            name.extend_from_slice(&table.incarnation.to_be_bytes());
+            name.extend_from_slice(&table.schema_id.to_be_bytes());
+        }
+        for range in ranges {
+            name.extend_from_slice(&range.lane.row.shard.to_be_bytes());
+            name.extend_from_slice(&range.from().to_be_bytes());
+            name.extend_from_slice(&range.to.to_be_bytes());
+        }
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, &name)
+    }
+}
+
+/// What waits in one shard.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    from: i64,
+    to: i64,
+    bytes: u64,
+    /// Arrivals of the oldest and newest record between `from` and `to`, if there is any.
+    oldest: Option<Timestamp>,
+    newest: Timestamp,
+}
+
+/// Measures what waits.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    shards: BTreeMap<u32, Waiting>,
+}
+
+/// When to deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nothing waits.
+    Never,
+    /// At this moment, unless the size is reached before.
+    At(Timestamp),
+    /// Now.
+    Now,
+}
+
+impl Gauge {
+    /// Measures on from where the last look ended, until `limit` bytes wait.
+    pub(crate) async fn look(&mut self, store: &dyn Store, lanes: &[Lane], limit: u64) -> Result<(), StoreError> {
+        let shards: Vec<u32> = lanes.iter().map(|lane| lane.row.shard).collect();
+        self.shards.retain(|shard, _| shards.contains(shard));
+        for lane in lanes {
+            self.place(lane.row.shard, lane.row.position);
+        }
+        let mut open: Vec<(u32, LogId)> = lanes.iter().map(|lane| (lane.row.shard, lane.row.log)).collect();
+        while !open.is_empty() && self.bytes() < limit {
+            let mut more = Vec::with_capacity(open.len());
+            for (shard, log) in open {
+                if self.bytes() < limit && self.look_at(store, shard, log).await? {
+                    more.push((shard, log));
+                }
+            }
+            open = more;
+        }
+        Ok(())
+    }
+
+    /// When what waits is due.
+    pub(crate) fn due(&self, buffering: Buffering, now: Timestamp) -> Due {
+        let Some(oldest) = self.oldest() else { return Due::Never };
+        let at = oldest.plus(buffering.interval);
+        if self.bytes() >= buffering.size.bytes() || at <= now { Due::Now } else { Due::At(at) }
+    }
+
+    /// Arrival of the oldest record that waits.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.shards.values().filter_map(|waiting| waiting.oldest).min()
+    }
+
+    /// Arrival of the newest record measured.
+    pub(crate) fn newest(&self) -> Timestamp {
+        self.shards.values().map(|waiting| waiting.newest).max().unwrap_or(Timestamp::EPOCH)
+    }
+
+    /// The ranges measured, by shard, without the empty ones.
+    pub(crate) fn ranges(&self, lanes: &[Lane]) -> Vec<PlanRange> {
+        lanes
+            .iter()
+            .filter_map(|lane| {
+                let waiting = self.shards.get(&lane.row.shard)?;
+                (waiting.to > lane.row.position).then(|| PlanRange { lane: lane.clone(), to: waiting.to })
+            })
+            .collect()
+    }
+
+    /// Whether at least `limit` bytes wait.
+    pub(crate) fn full(&self, limit: u64) -> bool {
+        self.bytes() >= limit
+    }
+
+    /// How many bytes wait, as far as measured.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.shards.values().map(|waiting| waiting.bytes).sum()
+    }
+
+    /// Forgets what was measured of a shard if its position moved.
+    fn place(&mut self, shard: u32, position: i64) {
+        let fresh = Waiting { from: position, to: position, bytes: 0, oldest: None, newest: Timestamp::EPOCH };
+        let waiting = self.shards.entry(shard).or_insert(fresh);
+        if waiting.from != position {
+            *waiting = fresh;
+        }
+    }
+
+    /// One look; whether there may be more.
+    async fn look_at(&mut self, store: &dyn Store, shard: u32, log: LogId) -> Result<bool, StoreError> {
+        let Some(waiting) = self.shards.get_mut(&shard) else { return Ok(false) };
+        let batches = store.read(log, waiting.to, LOOK_BYTES).await?;
+        for batch in &batches {
+            waiting.bytes += batch.payload.len() as u64;
+            waiting.to = waiting.to.max(batch.next_offset());
+            waiting.oldest = Some(waiting.oldest.map_or(batch.append_time, |oldest| oldest.min(batch.append_time)));
+            waiting.newest = waiting.newest.max(batch.append_time);
+        }
+        Ok(!batches.is_empty())
+    }
+}
+
+/// The shards of a stream that may be read now: those whose parents are read to their end (or
+/// have left the stream).
+pub(crate) fn readable(shards: &[Shard], rows: &[(LedgerRow, Lsn)]) -> Vec<Lane> {
+    let row_of = |index: u32| rows.iter().find(|(row, _)| row.shard == index);
+    let finished = |index: Option<u32>| {
+        let parent = index.and_then(|index| shards.iter().find(|shard| shard.index == index));
+        parent.and_then(|parent| parent.closed_at.map(|end| (parent, end))).is_none_or(|(parent, end)| {
+            row_of(parent.index).map_or(0, |(row, _)| row.position) >= end
+        }) && parent.is_none_or(|parent| parent.closed_at.is_some())
+    };
+    shards
+        .iter()
+        .filter(|shard| finished(shard.parent) && finished(shard.adjacent_parent))
+        .map(|shard| match row_of(shard.index) {
+            Some((row, version)) => Lane { row: *row, version: Some(*version) },
+            None => Lane { row: LedgerRow::beginning(shard.index, shard.log, 0), version: None },
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_streams::HashKey;
+
+    use super::*;
+
+    fn shard(index: u32, parent: Option<u32>, closed_at: Option<i64>) -> Shard {
+        Shard {
+            index,
+            log: LogId(u64::from(index) + 100),
+            hash_first: HashKey(0),
+            hash_last: HashKey(u128::MAX),
+            created: Timestamp::EPOCH,
+            parent,
+            adjacent_parent: None,
+            closed_at,
+        }
+    }
+
+    fn row(shard: u32, position: i64) -> (LedgerRow, Lsn) {
+        (LedgerRow { position, ..LedgerRow::beginning(shard, LogId(u64::from(shard) + 100), 0) }, Lsn(1))
+    }
+
+    #[track_caller]
+    fn check(shards: &[Shard], rows: &[(LedgerRow, Lsn)], want: &[(u32, i64)]) {
+        let lanes = readable(shards, rows);
+        let seen: Vec<(u32, i64)> = lanes.iter().map(|lane| (lane.row.shard, lane.row.position)).collect();
+        assert_eq!(seen, want);
+    }
+
+    #[test]
+    fn children_wait_for_their_parents() {
+        let family = [shard(0, None, Some(10)), shard(1, Some(0), None), shard(2, Some(0), None)];
+        check(&family, &[row(0, 4)], &[(0, 4)]);
+        check(&family, &[row(0, 10)], &[(0, 10), (1, 0), (2, 0)]);
+        // A parent that has left the stream is waited for no longer.
+        check(&family[1..], &[row(0, 10)], &[(1, 0), (2, 0)]);
+        check(&[shard(0, None, None), shard(1, None, None)], &[row(0, 3)], &[(0, 3), (1, 0)]);
+    }
+}
