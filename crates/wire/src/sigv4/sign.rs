@@ -1,6 +1,6 @@
 //! Signing what is sent: headers, presigned URLs, chunked bodies.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use headwater_base::Timestamp;
@@ -20,9 +20,9 @@ const NEVER_SIGNED: [&str; 5] = ["authorization", "expect", "transfer-encoding",
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The access key.
-    pub access_key: Arc<str>,
+    pub access_key: String,
     /// The secret.
-    pub secret: Arc<str>,
+    pub secret: String,
 }
 
 impl Credentials {
@@ -60,6 +60,11 @@ impl Signer {
     /// A signer for requests to `service` (its signing name) in `region`.
     pub fn new(credentials: Credentials, region: &str, service: &str) -> Self {
         Self { credentials, region: region.to_owned(), service: service.to_owned(), key: Mutex::new(None) }
+    }
+
+    /// Whether it signs requests to this service in this region.
+    pub fn is_for(&self, service: &str, region: &str) -> bool {
+        self.service == service && self.region == region
     }
 
     /// Adds `x-amz-date`, `x-amz-content-sha256` (S3) and `Authorization`. `Host` must be there.
@@ -182,6 +187,7 @@ mod tests {
     use headwater_base::{AccountId, Caller, Clock};
     use http_body_util::Full;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     #[derive(Debug)]
     struct OneUser;
