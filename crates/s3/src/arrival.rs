@@ -1,10 +1,11 @@
 //! A verified request on its way into the codec: cleaned of what the codec must not act on, with
 //! what our own code needs carried in an extension.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
-use headwater_wire::{AnswerBody, Context, Fault, RawBody, VerifiedRequest};
+use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, VerifiedRequest};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Frame;
@@ -32,6 +33,7 @@ pub(crate) struct Arrival {
     pub(crate) path: Arc<str>,
     trailers: Arc<Mutex<Vec<(String, String)>>>,
     body_fault: Arc<Mutex<Option<Fault>>>,
+    outcome: Arc<Mutex<Option<Outcome>>>,
 }
 
 impl Arrival {
@@ -47,6 +49,7 @@ impl Arrival {
             path: head.uri.path().into(),
             trailers,
             body_fault: Arc::default(),
+            outcome: Arc::default(),
         };
         if head.method == Method::POST && is_form(&head.headers) {
             let refusal = Fault::client("NotImplemented", "Uploads by HTML forms are not supported.");
@@ -87,11 +90,26 @@ impl Arrival {
         trailers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
     }
 
-    /// Adds the headers that every answer of S3's has.
+    /// Remembers which operation this is and how it came out, for the access log.
+    pub(crate) fn note(&self, operation: &'static str, fault: Option<Cow<'static, str>>) {
+        *self.outcome.lock().expect("no holder of this lock panics") = Some(Outcome { operation, fault });
+    }
+
+    /// Remembers how the operation came out.
+    pub(crate) fn note_fault(&self, code: &str) {
+        if let Some(outcome) = &mut *self.outcome.lock().expect("no holder of this lock panics") {
+            outcome.fault = Some(code.to_owned().into());
+        }
+    }
+
+    /// Adds what every answer of S3's has.
     pub(crate) fn sign(&self, mut answer: Response<AnswerBody>) -> Response<AnswerBody> {
         if let Ok(id) = HeaderValue::from_str(&self.context.request_id) {
             answer.headers_mut().insert(HOST_ID, id.clone());
             answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        if let Some(outcome) = self.outcome.lock().expect("no holder of this lock panics").take() {
+            answer.extensions_mut().insert(outcome);
         }
         answer
     }

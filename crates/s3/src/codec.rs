@@ -42,7 +42,11 @@ macro_rules! operations {
         #[async_trait::async_trait]
         impl S3 for Codec {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                Ok($call(self, request).await?)
+                let arrival = request.arrival()?;
+                $call(self, request).await.map_err(|refusal| {
+                    arrival.note_fault(&refusal.code);
+                    refusal.into()
+                })
             })*
         }
     };

@@ -259,8 +259,7 @@ impl ReadConditions<'_> {
 
 #[cfg(test)]
 mod tests {
-    use headwater_objects::Checksums;
-    use headwater_store::Lsn;
+    use headwater_objects::{Checksums, Lsn};
 
     use super::*;
 

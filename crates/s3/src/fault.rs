@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use headwater_blob::BlobError;
-use headwater_objects::ObjectError;
-use headwater_store::{CommitError, StoreError};
+use headwater_objects::{BlobError, CommitError, ObjectError, StoreError};
 use headwater_wire::Fault;
 use http::{HeaderMap, StatusCode};
 use s3s::{S3Error, S3ErrorCode};

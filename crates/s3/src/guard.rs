@@ -88,10 +88,20 @@ impl S3Access for AskEverything {
         let Some(arrival) = cx.extensions_mut().get::<Arrival>().cloned() else {
             return Err(Refusal::access_denied().into());
         };
-        let operation = cx.s3_op().name();
-        let Some((_, action)) = ACTIONS.iter().find(|(name, _)| *name == operation) else {
-            return Err(Refusal::not_implemented(operation).into());
+        let checked = self.admit(cx, &arrival).await;
+        if let Err(refusal) = &checked {
+            arrival.note_fault(&refusal.code);
+        }
+        Ok(checked?)
+    }
+}
+
+impl AskEverything {
+    async fn admit(&self, cx: &mut S3AccessContext<'_>, arrival: &Arrival) -> Result<(), Refusal> {
+        let Some((operation, action)) = ACTIONS.iter().find(|(name, _)| *name == cx.s3_op().name()) else {
+            return Err(Refusal::not_implemented(cx.s3_op().name()));
         };
+        arrival.note(operation, None);
         check_headers(cx.headers())?;
         let name = cx.s3_path().get_bucket_name().map(str::to_owned);
         let resource = match (cx.s3_path().as_object(), &name) {
@@ -100,7 +110,7 @@ impl S3Access for AskEverything {
             (None, None) => None,
         };
         let bucket = match name {
-            Some(name) if operation != "CreateBucket" => Some(find(&self.objects, &name).await?),
+            Some(name) if *operation != "CreateBucket" => Some(find(&self.objects, &name).await?),
             _ => None,
         };
         check_expected_owner(cx.headers(), "x-amz-expected-bucket-owner", bucket.as_deref())?;

@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use headwater_objects::Objects;
-use headwater_wire::{AnswerBody, Face, Fault, OperationRow, VerifiedRequest, s3_fault};
+use headwater_wire::{AnswerBody, Face, Fault, OperationRow, VerifiedRequest};
+use headwater_wire::answer::s3_fault;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::service::{S3Service, S3ServiceBuilder};

@@ -21,6 +21,3 @@ pub use face::{
 pub use fault::Fault;
 pub use operation::{Operation, OperationSet};
 pub use value::{Blob, EpochTime};
-
-/// What a face answers, named here so that faces need not name the HTTP library.
-pub type Answer = http::Response<AnswerBody>;
