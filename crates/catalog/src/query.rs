@@ -97,4 +97,3 @@ pub trait QueryEngine: Send + Sync + fmt::Debug {
     /// Plans and starts the statement. Dropping the outcome's stream cancels it.
     async fn execute(&self, request: QueryRequest) -> Result<QueryOutcome, QueryError>;
 }
-
