@@ -13,6 +13,7 @@
 mod api;
 mod batch;
 mod commit;
+pub mod conformance;
 pub mod embedded;
 mod error;
 mod ids;

@@ -1,6 +1,28 @@
 //! The embedded backend: one directory on a local disk.
+//!
+//! ```text
+//! callers ─► front: admission, sequencer ─► journal thread ─► apply thread ─► answers, watches
+//!                                            1 write, 1 sync   index + logs
+//! keeper: room, persist, journal files        settler: segments, merging, sweeping
+//! ```
+//! **Layout** of the directory: `LOCK`, `FORMAT`, `journal-<epoch>.hwj`, `segment-<id>.hws`, `index/`.
+//! The formats are in `docs/formats/`.
+//!
+//! **Failure.** See each module; `recover` says how every crash is mended.
 
+mod apply;
+mod disk;
+mod engine;
+mod front;
+mod index;
+mod journal;
+mod keeper;
+mod logs;
 mod options;
+mod recover;
+mod segment;
+mod settle;
+mod start;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -105,13 +127,14 @@ pub enum OpenError {
 /// # Errors
 /// See [`OpenError`]. Nothing is changed on the disk before the journal has been checked.
 pub fn open(dir: &Path, options: StoreOptions, seams: Seams) -> Result<Opened, OpenError> {
-    let _ = (dir, options, seams);
-    todo!("store owner")
+    start::open(dir, options, seams)
 }
 
 /// Makes consistent copies of a running store. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Backup {}
+pub struct Backup {
+    shared: Arc<engine::Shared>,
+}
 
 /// What a backup holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,7 +153,7 @@ impl Backup {
     /// Writes a copy of the store, as it is at one commit, to `to`, which must be empty or absent.
     /// The copy opens like any data directory. Blocking; run it on the blocking pool.
     pub fn copy_to(&self, to: &Path) -> Result<BackupReport, StoreError> {
-        let _ = to;
+        let _ = (to, &self.shared);
         todo!("store owner")
     }
 }

@@ -23,7 +23,7 @@ pub struct StoreOptions {
     /// The most bytes of log payload in the journal that no segment holds yet; beyond it appends are
     /// throttled. Default 1 GiB.
     pub unsettled: ByteSize,
-    /// A journal file that holds unsettled batches this old is closed and settled. Default 30 s.
+    /// A journal file that holds unsettled batches this old is closed and settled. Default 10 minutes.
     pub settle_after: Duration,
     /// Memory for the newest batches of all logs. Default 16 MiB.
     pub hot_tail: ByteSize,
@@ -59,7 +59,7 @@ impl Default for StoreOptions {
             queue: ByteSize::mib(64),
             parked: ByteSize::mib(64),
             unsettled: ByteSize::gib(1),
-            settle_after: Duration::from_secs(30),
+            settle_after: Duration::from_secs(600),
             hot_tail: ByteSize::mib(16),
             index_cache: ByteSize::mib(32),
             index_write_buffer: ByteSize::mib(32),
@@ -75,6 +75,11 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
+    /// The most batches that no segment holds yet: what eight journal files may hold.
+    pub fn unsettled_batches(&self) -> u64 {
+        8 * self.journal_file_batches
+    }
+
     /// Small files and short intervals, so that a test sees rolling, settling, merging and
     /// recycling within a few hundred commits.
     pub fn small() -> Self {

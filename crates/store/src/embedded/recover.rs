@@ -1,0 +1,307 @@
+//! Opening: from what is on the disk to a store that goes on where it stopped.
+//!
+//! ```text
+//! lock ─► index: facts as of `applied`, logs and tokens as of the last mark
+//!      ─► journal files, oldest first: check every group; replay what is newer
+//!      ─► segments that facts name; the batches that only the journal holds
+//!      ─► fresh file, the last group written into it again, fdatasync ─► the first answer
+//! ```
+//! The last group is written again because its bytes may be in the page cache and not on the disk: it
+//! is the only one nobody synced after. Groups before it were synced, or it would not exist.
+//!
+//! **Invariants.** Replay never decides. A gap, or damage before the end, stops the opening.
+//!
+//! **Failure.** A crash while recovering changes nothing that the next recovery relies on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use crate::embedded::disk::{self, io_error};
+use crate::embedded::front::Unsettled;
+use crate::embedded::index::{Applied, Index};
+use crate::embedded::journal::codec;
+use crate::embedded::journal::files::{JournalFile, parse_journal_name};
+use crate::embedded::journal::format::{BadHeader, JOURNAL_VERSION};
+use crate::embedded::journal::scan::{Group, Scanner, Step};
+use crate::embedded::logs::{LogTable, Place, Replaces};
+use crate::embedded::segment::read::Segment;
+use crate::embedded::segment::write::segment_name;
+use crate::embedded::settle::segment_size;
+use crate::embedded::{OpenError, Recovered, StoreOptions};
+use crate::sequencer::{Effects, LogEffect, State};
+use crate::{Key, KeyRange, Kind, LogId, Lsn, StoreError, kinds};
+
+/// Entries whose facts are applied to the index in one batch.
+const REPLAY_BATCH: usize = 1000;
+
+/// Everything recovery found.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    /// The sequencer's state.
+    pub state: State,
+    /// The index, with every entry applied.
+    pub index: Index,
+    /// How far it is.
+    pub applied: Applied,
+    /// The last mark in the index.
+    pub marked: Lsn,
+    /// Journal files that hold entries, oldest first.
+    pub files: Vec<Arc<JournalFile>>,
+    /// The last group, unless the store was closed cleanly: to be written again.
+    pub tail: Vec<Effects>,
+    /// Where batches lie in the journal, in order.
+    pub places: Vec<(LogId, Place)>,
+    /// Above every epoch seen.
+    pub next_epoch: u64,
+    /// Journal files without entries: prepared and never used.
+    pub unused: Vec<PathBuf>,
+    /// For the report.
+    pub report: Recovered,
+}
+
+/// Reads what is in `dir`, whose lock is held, and brings the index up to date.
+pub(crate) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovery, OpenError> {
+    let names = disk::list(dir, parse_journal_name).map_err(io_error("list", dir))?;
+    let index_dir = dir.join("index");
+    let fresh = names.is_empty() && !index_dir.exists();
+    let index = Index::open(&index_dir, options)?;
+    let mut state = State::default();
+    let marked = index.load_mark(&mut state).map_err(index_error)?;
+    let applied = index.applied().map_err(index_error)?;
+    let mut recovery = Recovery {
+        state,
+        index,
+        applied,
+        marked,
+        files: Vec::new(),
+        tail: Vec::new(),
+        places: Vec::new(),
+        next_epoch: names.last().map_or(1, |(epoch, _)| epoch + 1),
+        unused: Vec::new(),
+        report: Recovered { fresh, ..Recovered::default() },
+    };
+    let mut replay = Replay { recovery: &mut recovery, next: None, pending: Vec::new() };
+    for (epoch, path) in &names {
+        replay.file(*epoch, path)?;
+    }
+    replay.finish(dir)?;
+    Ok(recovery)
+}
+
+struct Replay<'a> {
+    recovery: &'a mut Recovery,
+    /// The LSN the next entry must have; `None` before the first.
+    next: Option<Lsn>,
+    /// Entries not yet applied to the index.
+    pending: Vec<Effects>,
+}
+
+impl Replay<'_> {
+    fn file(&mut self, epoch: u64, path: &Path) -> Result<(), OpenError> {
+        let opened = Scanner::open(path).map_err(io_error("read", path))?;
+        let mut scanner = opened.map_err(|bad| bad_header(bad, path))?;
+        if scanner.header.epoch != epoch {
+            return Err(damaged("the file belongs elsewhere", path, 0));
+        }
+        let file = disk::open_rw(path).map_err(io_error("open", path))?;
+        let file = Arc::new(JournalFile::new(scanner.header, path.to_path_buf(), file));
+        let mut groups = 0;
+        loop {
+            match scanner.next().map_err(io_error("read", path))? {
+                Step::Group(group) => {
+                    self.group(&file, group, groups == 0)?;
+                    groups += 1;
+                }
+                Step::End { torn_bytes } => {
+                    self.recovery.report.torn_tail_bytes = torn_bytes;
+                    break;
+                }
+                Step::Damaged { position, next_good } => {
+                    let what = format!("a damaged write, with good ones from byte {next_good} on");
+                    return Err(damaged(&what, path, position));
+                }
+            }
+        }
+        if groups == 0 {
+            self.recovery.unused.push(path.to_path_buf());
+        } else {
+            self.recovery.files.push(file);
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, file: &Arc<JournalFile>, group: Group, first_of_file: bool) -> Result<(), OpenError> {
+        let first = group.header.first_lsn;
+        let position = group.position;
+        match self.next {
+            None if first > Lsn(self.recovery.marked.0 + 1) => {
+                return Err(damaged("the journal begins after what the index holds", &file.path, position));
+            }
+            // A file begins with the last group of the one before it, written again.
+            Some(next) if first > next || (first < next && !first_of_file) => {
+                let what = format!("a gap: entry {} where {} was due", first.0, next.0);
+                return Err(damaged(&what, &file.path, position));
+            }
+            None | Some(_) => {}
+        }
+        self.recovery.report.clean = group.header.end;
+        let mut entries = Vec::with_capacity(group.entries.len());
+        for (n, (at, bytes)) in group.entries.iter().enumerate() {
+            let lsn = Lsn(first.0 + n as u64);
+            let effects = self.entry(file, lsn, *at, bytes);
+            entries
+                .push(effects.ok_or_else(|| damaged("an entry that does not read back", &file.path, *at))?);
+        }
+        self.recovery.tail.clear();
+        let next = self.next.map_or(group.header.next_lsn(), |next| next.max(group.header.next_lsn()));
+        for effects in entries {
+            if !group.header.end {
+                self.recovery.tail.push(effects.clone());
+            }
+            if self.next.is_none_or(|next| effects.lsn >= next) {
+                self.replay(effects).map_err(index_error)?;
+            }
+        }
+        file.last_lsn.store(next.0.saturating_sub(1), Ordering::Relaxed);
+        self.next = Some(next);
+        Ok(())
+    }
+
+    /// Decodes an entry and notes where its batches lie.
+    fn entry(&mut self, file: &Arc<JournalFile>, lsn: Lsn, at: u64, bytes: &Bytes) -> Option<Effects> {
+        let mut placed = Vec::new();
+        let effects = codec::decode(lsn, bytes, &mut placed)?;
+        if effects.wiped.is_some() {
+            self.recovery.places.clear();
+        }
+        let mut placed = placed.into_iter();
+        for change in &effects.logs {
+            let LogEffect::Appended { log, base_offset, count, payload } = change else { continue };
+            let placed = placed.next()?;
+            let place = Place {
+                epoch: file.epoch,
+                position: at + placed.position as u64,
+                length: payload.len() as u32,
+                crc: placed.crc,
+                base_offset: *base_offset,
+                count: *count,
+                append_time: effects.time,
+            };
+            self.recovery.places.push((*log, place));
+            file.payload_bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
+        }
+        Some(effects)
+    }
+
+    fn replay(&mut self, effects: Effects) -> Result<(), StoreError> {
+        let recovery = &mut *self.recovery;
+        if effects.lsn > recovery.marked {
+            recovery.state.replay(&effects);
+        }
+        if effects.lsn > recovery.applied.lsn {
+            recovery.report.replayed += 1;
+            self.pending.push(effects);
+            if self.pending.len() >= REPLAY_BATCH {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if !self.pending.is_empty() {
+            self.recovery.applied = self.recovery.index.apply(self.recovery.applied, self.pending.iter())?;
+            self.pending.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, dir: &Path) -> Result<(), OpenError> {
+        self.flush().map_err(index_error)?;
+        let recovery = self.recovery;
+        let last = self.next.map_or(Lsn(0), |next| Lsn(next.0 - 1));
+        if last < recovery.applied.lsn || last < recovery.marked {
+            let what = format!(
+                "the journal ends at entry {}, but the index already holds entry {}",
+                last.0,
+                recovery.applied.lsn.max(recovery.marked).0
+            );
+            return Err(damaged(&what, dir, 0));
+        }
+        recovery.report.last = last;
+        recovery.state.last_lsn = last;
+        Ok(())
+    }
+}
+
+/// The table of recovered logs: segments that facts name, then what only the journal holds.
+pub(crate) fn recover_logs(
+    dir: &Path,
+    options: &StoreOptions,
+    recovery: &Recovery,
+    unsettled: &Unsettled,
+) -> Result<LogTable, OpenError> {
+    let hot = usize::try_from(options.hot_tail.bytes()).unwrap_or(usize::MAX);
+    let mut table = LogTable::new(&recovery.state.logs, hot);
+    let view = recovery.index.view(recovery.applied);
+    for row in view.rows(&KeyRange::prefix(&Key::of(Kind(kinds::SEGMENT)).build())) {
+        let (key, _, stored) = row.map_err(index_error)?;
+        let id =
+            segment_id(&key).ok_or_else(|| OpenError::Index("a segment's key does not read back".into()))?;
+        let path = dir.join(segment_name(id));
+        let (segment, runs) =
+            Segment::open(&path, id).map_err(|error| damaged(&error.to_string(), &path, 0))?;
+        if segment_size(&stored.value) != Some(segment.size) {
+            return Err(damaged("the segment is not as long as it was", &path, segment.size));
+        }
+        table.install(&segment, &runs, &Replaces::Nothing, unsettled);
+    }
+    for file in &recovery.files {
+        let places = recovery.places.iter().filter(|(_, place)| place.epoch == file.epoch);
+        for (log, place) in places {
+            table.recover_batch(*log, *place, file, unsettled);
+        }
+    }
+    check_whole(&table, &recovery.state, dir)?;
+    let new = recovery.state.logs.keys().copied();
+    table.mark_dirty(new);
+    Ok(table)
+}
+
+/// Every log must have all of its offsets somewhere.
+fn check_whole(table: &LogTable, state: &State, dir: &Path) -> Result<(), OpenError> {
+    for (log, known) in &state.logs {
+        if let Some((from, to)) = table.first_gap(*log) {
+            let what =
+                format!("log {} lacks offsets {from} to {to} of [{}, {})", log.0, known.start, known.end);
+            return Err(damaged(&what, dir, 0));
+        }
+    }
+    Ok(())
+}
+
+/// The id in a segment's key.
+pub(crate) fn segment_id(key: &Key) -> Option<u64> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    reader.u64().filter(|_| reader.is_done())
+}
+
+/// Says what is wrong and where.
+pub(crate) fn damaged(what: &str, file: &Path, position: u64) -> OpenError {
+    OpenError::Corrupt { what: what.to_owned(), file: file.to_path_buf(), position }
+}
+
+fn bad_header(bad: BadHeader, path: &Path) -> OpenError {
+    match bad {
+        BadHeader::Damaged => damaged("the file's header is damaged", path, 0),
+        BadHeader::Version(found) => OpenError::Format { found, known: JOURNAL_VERSION },
+    }
+}
+
+fn index_error(error: StoreError) -> OpenError {
+    OpenError::Index(error.to_string())
+}
