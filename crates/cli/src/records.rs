@@ -1,0 +1,166 @@
+//! `headwater put` and `headwater tail`: lines in, lines out.
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use headwater_base::Seams;
+use serde_json::{Value, json};
+
+use crate::aws::{Aws, Service};
+use crate::output::{self, Output};
+
+/// How many records one PutRecords takes, and how many bytes are gathered for one.
+const BATCH_RECORDS_MAX: usize = 500;
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// How often refused records are sent again.
+const RESENDS_MAX: u32 = 100;
+
+/// The pause between two looks at a shard that had nothing new.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// `headwater put STREAM < file`: every line a record.
+pub async fn put(aws: &Aws, stream: &str, key: Option<String>, output: Output) -> anyhow::Result<()> {
+    let bar = output::spinner("putting");
+    let (mut batch, mut bytes, mut sent) = (Vec::new(), 0, 0u64);
+    for line in std::io::stdin().lock().split(b'\n') {
+        let line = line.context("reading standard input")?;
+        if line.is_empty() {
+            continue;
+        }
+        bytes += line.len();
+        let partition_key = partition_key(&line, key.as_deref())?;
+        batch.push(json!({"Data": STANDARD.encode(&line), "PartitionKey": partition_key}));
+        if batch.len() == BATCH_RECORDS_MAX || bytes > BATCH_BYTES_MAX {
+            sent += send(aws, stream, std::mem::take(&mut batch)).await?;
+            bytes = 0;
+            bar.set_message(format!("{} records", output::grouped(sent)));
+        }
+    }
+    if !batch.is_empty() {
+        sent += send(aws, stream, batch).await?;
+    }
+    bar.finish_and_clear();
+    output.result(format!("{} records put to {stream}", output::grouped(sent)), &json!({"records": sent}));
+    Ok(())
+}
+
+/// The value of a member of a JSON line, or a digest of the line.
+fn partition_key(line: &[u8], member: Option<&str>) -> anyhow::Result<String> {
+    let Some(member) = member else {
+        let digest = line.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        return Ok(format!("{digest:016x}"));
+    };
+    let record: Value = serde_json::from_slice(line).context("with --key every line must be JSON")?;
+    match &record[member] {
+        Value::String(text) if !text.is_empty() => Ok(text.clone()),
+        Value::Null | Value::String(_) => bail!("a line has no {member:?}: {}", String::from_utf8_lossy(line)),
+        other => Ok(other.to_string()),
+    }
+}
+
+/// Sends a batch until all of it is accepted.
+async fn send(aws: &Aws, stream: &str, mut batch: Vec<Value>) -> anyhow::Result<u64> {
+    let all = batch.len() as u64;
+    let clock = Seams::system().clock;
+    for _ in 0..RESENDS_MAX {
+        let answer = aws.call(Service::Kinesis, "PutRecords", &json!({"StreamName": stream, "Records": batch})).await?;
+        let outcomes = answer["Records"].as_array().context("PutRecords answered no results")?;
+        let mut refused = outcomes.iter().map(|outcome| outcome.get("ErrorCode").is_some_and(|code| !code.is_null()));
+        batch.retain(|_| refused.next().unwrap_or_default());
+        if batch.is_empty() {
+            return Ok(all);
+        }
+        clock.sleep(Duration::from_millis(100)).await;
+    }
+    bail!("{stream} went on refusing records after {RESENDS_MAX} attempts")
+}
+
+/// `headwater tail STREAM`: every record a line, until interrupted or `limit` records were printed.
+pub async fn tail(aws: &Aws, stream: &str, is_from_start: bool, limit: Option<u64>) -> anyhow::Result<()> {
+    let start = if is_from_start { "TRIM_HORIZON" } else { "LATEST" };
+    let mut iterators = Vec::new();
+    for shard in shards(aws, stream).await? {
+        iterators.push(iterator(aws, stream, &shard, start).await?);
+    }
+    let clock = Seams::system().clock;
+    let mut left = limit.unwrap_or(u64::MAX);
+    while left > 0 && !iterators.is_empty() {
+        let mut is_idle = true;
+        let mut open = Vec::new();
+        for iterator in iterators {
+            let input = json!({"ShardIterator": iterator, "Limit": left.min(1000)});
+            let answer = aws.call(Service::Kinesis, "GetRecords", &input).await?;
+            let printed = print(&answer)?;
+            left = left.saturating_sub(printed);
+            is_idle &= printed == 0;
+            open.extend(answer["NextShardIterator"].as_str().map(str::to_owned));
+            if left == 0 {
+                return Ok(());
+            }
+        }
+        iterators = open;
+        if is_idle {
+            clock.sleep(LOOK_EVERY).await;
+        }
+    }
+    Ok(())
+}
+
+async fn shards(aws: &Aws, stream: &str) -> anyhow::Result<Vec<String>> {
+    let mut shards = Vec::new();
+    let mut input = json!({"StreamName": stream});
+    loop {
+        let answer = aws.call(Service::Kinesis, "ListShards", &input).await?;
+        let page = answer["Shards"].as_array().into_iter().flatten();
+        shards.extend(page.filter_map(|shard| shard["ShardId"].as_str().map(str::to_owned)));
+        match answer["NextToken"].as_str() {
+            Some(token) => input = json!({"NextToken": token}),
+            None => return Ok(shards),
+        }
+    }
+}
+
+async fn iterator(aws: &Aws, stream: &str, shard: &str, start: &str) -> anyhow::Result<String> {
+    let input = json!({"StreamName": stream, "ShardId": shard, "ShardIteratorType": start});
+    let answer = aws.call(Service::Kinesis, "GetShardIterator", &input).await?;
+    Ok(answer["ShardIterator"].as_str().context("GetShardIterator answered no iterator")?.to_owned())
+}
+
+/// Prints the records of an answer and says how many there were. A closed pipe is an error, which
+/// ends `headwater tail s | head` quietly enough.
+fn print(answer: &Value) -> anyhow::Result<u64> {
+    let mut out = std::io::stdout().lock();
+    let mut count = 0;
+    for record in answer["Records"].as_array().into_iter().flatten() {
+        let data = STANDARD.decode(record["Data"].as_str().unwrap_or_default()).context("a record's data")?;
+        out.write_all(&data)?;
+        if !data.ends_with(b"\n") {
+            out.write_all(b"\n")?;
+        }
+        count += 1;
+    }
+    out.flush()?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_partition_key_is_taken_from_the_line() {
+        assert_eq!(partition_key(br#"{"card":"c1"}"#, Some("card")).unwrap(), "c1");
+        assert_eq!(partition_key(br#"{"card":7}"#, Some("card")).unwrap(), "7");
+        assert!(partition_key(br#"{"card":""}"#, Some("card")).is_err());
+        assert!(partition_key(b"plain", Some("card")).is_err());
+        let digest = partition_key(b"plain", None).unwrap();
+        assert_eq!(digest.len(), 16);
+        assert_ne!(digest, partition_key(b"other", None).unwrap());
+    }
+}
