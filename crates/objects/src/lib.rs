@@ -32,6 +32,10 @@ mod stage;
 mod sweep;
 
 pub use bucket::Bucket;
+// The kinds of failure inside an ObjectError, so that faces can tell them apart.
+pub use headwater_blob::BlobError;
+pub use headwater_store::{CommitError, Lsn, StoreError};
+
 pub use checksum::ChecksumAlgorithm;
 pub use engine::Objects;
 pub use error::ObjectError;

@@ -22,7 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use headwater_blob::BlobId;
 use headwater_store::{Commit, CommitError, Direction, Key, KeyRange, Scanned, Snapshot, StoreError};
-use headwater_work::{Pass, Reconciler, Signal};
+use headwater_work::{Pass, Reconciler, Signal, TaskResult};
 
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::PartRecord;
@@ -143,7 +143,7 @@ impl Reconciler for Sweep {
         "objects: sweep bodies nobody names".to_owned()
     }
 
-    async fn pass(&self) -> anyhow::Result<Pass> {
+    async fn pass(&self) -> TaskResult<Pass> {
         Ok(self.step().await?)
     }
 }

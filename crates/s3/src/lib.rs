@@ -1,1 +1,201 @@
-//! The S3 face: s3s is the codec, the front door is the guard.
+//! S3: buckets, objects, listings, multipart uploads, tags and checksums, in S3's REST and XML.
+//!
+//! Bytes → `wire` (route, signature, aws-chunked) → [`S3Face`] → s3s as codec (path, headers and
+//! XML to typed inputs) → `guard` (who may what) → one file of `ops` per operation → `objects`.
+//!
+//! **Invariants.** s3s is our codec, never our guard: a request without the extension that
+//! [`S3Face`] puts there after verification is refused, and so is one that still carries a
+//! signature of its own. A body that ends in an error (hash, chunk signature, trailer, length,
+//! checksum) is never named by a fact.
+//!
+//! **Failure.** Everything a client does wrong gets S3's own code; `fault` maps the engine's errors.
+
+mod arrival;
+mod body;
+mod codec;
+mod convert;
+mod fault;
+mod guard;
+mod ops;
+mod tags;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use headwater_objects::Objects;
+use headwater_wire::{AnswerBody, Face, Fault, OperationRow, VerifiedRequest};
+use headwater_wire::answer::s3_fault;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use arrival::Arrival;
+use codec::Codec;
+use guard::{ACTIONS, AskEverything, Hosts, Names, RefuseSignatures};
+
+/// The largest XML document read: a DeleteObjects of 1000 long keys, a completion of 10,000 parts.
+const XML_BYTES_MAX: usize = 4 << 20;
+
+/// What S3 has and this node refuses.
+const REFUSED: &[&str] = &[
+    "DeleteBucketAnalyticsConfiguration",
+    "DeleteBucketCors",
+    "DeleteBucketEncryption",
+    "DeleteBucketIntelligentTieringConfiguration",
+    "DeleteBucketInventoryConfiguration",
+    "DeleteBucketLifecycle",
+    "DeleteBucketMetricsConfiguration",
+    "DeleteBucketOwnershipControls",
+    "DeleteBucketPolicy",
+    "DeleteBucketReplication",
+    "DeleteBucketWebsite",
+    "DeletePublicAccessBlock",
+    "GetBucketAccelerateConfiguration",
+    "GetBucketAcl",
+    "GetBucketAnalyticsConfiguration",
+    "GetBucketCors",
+    "GetBucketEncryption",
+    "GetBucketIntelligentTieringConfiguration",
+    "GetBucketInventoryConfiguration",
+    "GetBucketLifecycleConfiguration",
+    "GetBucketLogging",
+    "GetBucketMetricsConfiguration",
+    "GetBucketNotificationConfiguration",
+    "GetBucketOwnershipControls",
+    "GetBucketPolicy",
+    "GetBucketPolicyStatus",
+    "GetBucketReplication",
+    "GetBucketRequestPayment",
+    "GetBucketWebsite",
+    "GetObjectAcl",
+    "GetObjectLegalHold",
+    "GetObjectLockConfiguration",
+    "GetObjectRetention",
+    "GetObjectTorrent",
+    "GetPublicAccessBlock",
+    "ListBucketAnalyticsConfigurations",
+    "ListBucketIntelligentTieringConfigurations",
+    "ListBucketInventoryConfigurations",
+    "ListBucketMetricsConfigurations",
+    "PostObject",
+    "PutBucketAccelerateConfiguration",
+    "PutBucketAcl",
+    "PutBucketAnalyticsConfiguration",
+    "PutBucketCors",
+    "PutBucketEncryption",
+    "PutBucketIntelligentTieringConfiguration",
+    "PutBucketInventoryConfiguration",
+    "PutBucketLifecycleConfiguration",
+    "PutBucketLogging",
+    "PutBucketMetricsConfiguration",
+    "PutBucketNotificationConfiguration",
+    "PutBucketOwnershipControls",
+    "PutBucketPolicy",
+    "PutBucketReplication",
+    "PutBucketRequestPayment",
+    "PutBucketVersioning",
+    "PutBucketWebsite",
+    "PutObjectAcl",
+    "PutObjectLegalHold",
+    "PutObjectLockConfiguration",
+    "PutObjectRetention",
+    "PutPublicAccessBlock",
+    "RestoreObject",
+    "SelectObjectContent",
+    "WriteGetObjectResponse",
+];
+
+/// The S3 face.
+pub struct S3Face {
+    service: S3Service,
+}
+
+impl std::fmt::Debug for S3Face {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3Face").finish_non_exhaustive()
+    }
+}
+
+impl S3Face {
+    /// The face over the engine.
+    pub fn new(objects: Objects) -> Self {
+        let mut builder = S3ServiceBuilder::new(Codec { objects: objects.clone() });
+        builder.set_auth(RefuseSignatures);
+        builder.set_access(AskEverything { objects });
+        builder.set_host(Hosts);
+        builder.set_validation(Names);
+        let mut config = s3s::config::S3Config::default();
+        config.xml_max_body_size = XML_BYTES_MAX;
+        builder.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
+        Self { service: builder.build() }
+    }
+}
+
+#[async_trait]
+impl Face for S3Face {
+    fn signing_name(&self) -> &'static str {
+        "s3"
+    }
+
+    fn target_prefix(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn streams_bodies(&self) -> bool {
+        true
+    }
+
+    fn body_bytes_max(&self) -> usize {
+        XML_BYTES_MAX
+    }
+
+    fn operations(&self) -> Vec<OperationRow> {
+        let works = ACTIONS.iter().map(|(name, _)| OperationRow { name, works: true });
+        let refused = REFUSED.iter().map(|name| OperationRow { name, works: false });
+        works.chain(refused).collect()
+    }
+
+    async fn handle(&self, request: VerifiedRequest) -> Response<AnswerBody> {
+        let (arrival, request) = match Arrival::take(request) {
+            Ok(taken) => taken,
+            Err((arrival, fault)) => return arrival.sign(s3_fault(&fault, &arrival.path, &arrival.context.request_id)),
+        };
+        let answer = match self.service.call(request).await {
+            Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()),
+            Err(error) => {
+                let source: s3s::StdError = error.into();
+                tracing::error!(error = %source, request_id = %arrival.context.request_id, "the s3 codec failed");
+                let fault = Fault::server("InternalError", "We encountered an internal error. Please try again.");
+                s3_fault(&fault, &arrival.path, &arrival.context.request_id)
+            }
+        };
+        // What went wrong with the body on its way in outweighs what the operation made of it.
+        let answer = match arrival.body_fault() {
+            Some(fault) if !answer.status().is_success() => {
+                s3_fault(&fault, &arrival.path, &arrival.context.request_id)
+            }
+            _ => answer,
+        };
+        arrival.sign(if answer.status() == StatusCode::NOT_MODIFIED { without_body(answer) } else { answer })
+    }
+}
+
+fn without_body(mut answer: Response<AnswerBody>) -> Response<AnswerBody> {
+    answer.headers_mut().remove(http::header::CONTENT_LENGTH);
+    answer.headers_mut().remove(http::header::CONTENT_TYPE);
+    answer.map(|_| http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_listed_once() {
+        let mut names: Vec<&str> = ACTIONS.iter().map(|(name, _)| *name).chain(REFUSED.iter().copied()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -144,7 +144,7 @@ pub struct Outcome {
 /// The body of an answer.
 pub type AnswerBody = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// An answer: what [`Face::handle`] gives.
+/// An answer: what [`Face::handle`] gives; named here so that faces need not name the HTTP library.
 pub type Answer = http::Response<AnswerBody>;
 
 /// A protocol face: one service.

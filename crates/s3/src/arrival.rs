@@ -1,0 +1,188 @@
+//! A verified request on its way into the codec: cleaned of what the codec must not act on, with
+//! what our own code needs carried in an extension.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt;
+use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, VerifiedRequest};
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use s3s::Body;
+use s3s::dto::{Range, Timestamp, TimestampFormat};
+
+/// What s3s would act on and `wire` has dealt with.
+const DEALT_WITH: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::TRANSFER_ENCODING,
+    HeaderName::from_static("x-amz-content-sha256"),
+    HeaderName::from_static("x-amz-decoded-content-length"),
+];
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+/// The circumstances of a request, for the guard and the operations. Its presence in a request's
+/// extensions is the proof that the request was verified.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) context: Arc<Context>,
+    /// The path as it was asked for, for error documents.
+    pub(crate) path: Arc<str>,
+    trailers: Arc<Mutex<Vec<(String, String)>>>,
+    body_fault: Arc<Mutex<Option<Fault>>>,
+    outcome: Arc<Mutex<Option<Outcome>>>,
+}
+
+impl Arrival {
+    /// Splits a verified request into its circumstances and what the codec reads.
+    pub(crate) fn take(request: VerifiedRequest) -> Result<(Self, Request<Body>), (Self, Fault)> {
+        let VerifiedRequest { head, body, context } = request;
+        let trailers = match &body {
+            RawBody::Streaming { trailers, .. } => trailers.clone(),
+            RawBody::Whole(_) => Arc::default(),
+        };
+        let arrival = Self {
+            context: Arc::new(context),
+            path: head.uri.path().into(),
+            trailers,
+            body_fault: Arc::default(),
+            outcome: Arc::default(),
+        };
+        if head.method == Method::POST && is_form(&head.headers) {
+            let refusal = Fault::client("NotImplemented", "Uploads by HTML forms are not supported.");
+            return Err((arrival, refusal.with_status(501)));
+        }
+        let (len, body) = arrival.readable(body);
+        let mut request = Request::from_parts(head, body);
+        clean(request.headers_mut(), len);
+        request.extensions_mut().insert(arrival.clone());
+        Ok((arrival, request))
+    }
+
+    fn readable(&self, body: RawBody) -> (Option<u64>, Body) {
+        match body {
+            RawBody::Whole(bytes) => (Some(bytes.len() as u64), Body::from(bytes)),
+            RawBody::Streaming { len, stream, .. } => {
+                let slot = self.body_fault.clone();
+                let frames = stream.map(move |piece| {
+                    piece.map(Frame::data).map_err(|fault| {
+                        let error = std::io::Error::other(fault.to_string());
+                        *slot.lock().expect("no holder of this lock panics") = Some(fault);
+                        error
+                    })
+                });
+                (len, Body::http_body_unsync(StreamBody::new(frames)))
+            }
+        }
+    }
+
+    /// What was wrong with the body, if it was read so far.
+    pub(crate) fn body_fault(&self) -> Option<Fault> {
+        self.body_fault.lock().expect("no holder of this lock panics").clone()
+    }
+
+    /// A trailer of the body; ask once the body has ended.
+    pub(crate) fn trailer(&self, name: &str) -> Option<String> {
+        let trailers = self.trailers.lock().expect("no holder of this lock panics");
+        trailers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    }
+
+    /// Remembers which operation this is and how it came out, for the access log.
+    pub(crate) fn note(&self, operation: &'static str, fault: Option<Cow<'static, str>>) {
+        *self.outcome.lock().expect("no holder of this lock panics") = Some(Outcome { operation, fault });
+    }
+
+    /// Remembers how the operation came out.
+    pub(crate) fn note_fault(&self, code: &str) {
+        if let Some(outcome) = &mut *self.outcome.lock().expect("no holder of this lock panics") {
+            outcome.fault = Some(code.to_owned().into());
+        }
+    }
+
+    /// Adds what every answer of S3's has.
+    pub(crate) fn sign(&self, mut answer: Response<AnswerBody>) -> Response<AnswerBody> {
+        if let Ok(id) = HeaderValue::from_str(&self.context.request_id) {
+            answer.headers_mut().insert(HOST_ID, id.clone());
+            answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        if let Some(outcome) = self.outcome.lock().expect("no holder of this lock panics").take() {
+            answer.extensions_mut().insert(outcome);
+        }
+        answer
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("multipart/form-data"))
+}
+
+/// Takes away what `wire` has dealt with, and what S3 ignores when it is malformed.
+fn clean(headers: &mut HeaderMap, len: Option<u64>) {
+    for name in DEALT_WITH {
+        headers.remove(name);
+    }
+    match len {
+        Some(len) => headers.insert(header::CONTENT_LENGTH, len.into()),
+        None => headers.remove(header::CONTENT_LENGTH),
+    };
+    if let Some(encoding) = headers.remove(header::CONTENT_ENCODING) {
+        if let Some(rest) = without_aws_chunked(&encoding) {
+            headers.insert(header::CONTENT_ENCODING, rest);
+        }
+    }
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    let bad_range = |value: &HeaderValue| text(value).is_none_or(|range| Range::parse(&range).is_err());
+    if headers.get(header::RANGE).is_some_and(bad_range) {
+        headers.remove(header::RANGE);
+    }
+    for name in [header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE] {
+        let bad_date = |value: &HeaderValue| {
+            text(value).is_none_or(|date| Timestamp::parse(TimestampFormat::HttpDate, &date).is_err())
+        };
+        if headers.get(&name).is_some_and(bad_date) {
+            headers.remove(&name);
+        }
+    }
+}
+
+/// The content encodings that are left when `aws-chunked` is undone.
+fn without_aws_chunked(encoding: &HeaderValue) -> Option<HeaderValue> {
+    let Ok(text) = encoding.to_str() else {
+        return Some(encoding.clone());
+    };
+    let rest: Vec<&str> =
+        text.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "aws-chunked").collect();
+    HeaderValue::from_str(&rest.join(",")).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aws_chunked_is_taken_out_of_the_encoding() {
+        let rest = |text: &'static str| {
+            let kept = without_aws_chunked(&HeaderValue::from_static(text));
+            kept.map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(rest("aws-chunked"), None);
+        assert_eq!(rest("aws-chunked,gzip"), Some("gzip".into()));
+        assert_eq!(rest("gzip, aws-chunked"), Some("gzip".into()));
+        assert_eq!(rest("gzip"), Some("gzip".into()));
+    }
+
+    #[test]
+    fn malformed_ranges_and_dates_are_ignored_as_s3_does() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, HeaderValue::from_static("bytes=5-1"));
+        headers.insert(header::IF_MODIFIED_SINCE, HeaderValue::from_static("yesterday"));
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("AWS4-HMAC-SHA256 …"));
+        clean(&mut headers, Some(7));
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers[header::CONTENT_LENGTH], "7");
+    }
+}

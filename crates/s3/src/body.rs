@@ -1,0 +1,174 @@
+//! Bodies of PutObject and UploadPart: staged, then held against everything the client declared
+//! about them. Nothing is named before all of it holds.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use futures::{StreamExt, TryStreamExt};
+use headwater_objects::{ChecksumAlgorithm, ObjectError, Objects, StagedBody};
+use http::HeaderMap;
+use s3s::dto::StreamingBlob;
+
+use crate::arrival::Arrival;
+use crate::convert;
+use crate::fault::Refusal;
+
+/// The largest body of one request: 5 GiB.
+const BODY_BYTES_MAX: u64 = 5 << 30;
+
+const CHECKSUM_HEADER: &str = "x-amz-checksum-";
+
+/// What a client says about a body.
+#[derive(Debug, Default)]
+pub(crate) struct Declared {
+    /// Its length.
+    len: Option<u64>,
+    /// Its MD5, base64.
+    md5: Option<String>,
+    /// A checksum in the headers.
+    checksum: Option<(ChecksumAlgorithm, String)>,
+    /// A checksum promised in the trailers.
+    trailer: Option<ChecksumAlgorithm>,
+    /// Algorithms to take beside.
+    wanted: BTreeSet<ChecksumAlgorithm>,
+}
+
+impl Declared {
+    /// Reads and checks the form of what is declared; what is not even well-formed is refused
+    /// before the body is read.
+    pub(crate) fn read(
+        headers: &HeaderMap,
+        len: Option<i64>,
+        md5: Option<String>,
+        checksum: Option<(ChecksumAlgorithm, String)>,
+        named: Option<&str>,
+    ) -> Result<Self, Refusal> {
+        let len = len.and_then(|len| u64::try_from(len).ok());
+        if len.is_some_and(|len| len > BODY_BYTES_MAX) {
+            return Err(too_large());
+        }
+        let is_md5 = |text: &String| BASE64.decode(text).is_ok_and(|raw| raw.len() == 16);
+        if md5.as_ref().is_some_and(|md5| !is_md5(md5)) {
+            return Err(Refusal::new(400, "InvalidDigest", "The Content-MD5 you specified was invalid."));
+        }
+        if let Some((algorithm, value)) = &checksum {
+            if !algorithm.fits(value) {
+                let header = format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase());
+                return Err(Refusal::invalid_request(format!("Value for {header} header is invalid.")));
+            }
+        }
+        let mut wanted: BTreeSet<ChecksumAlgorithm> = named.map(convert::algorithm).transpose()?.into_iter().collect();
+        let trailer = promised(headers)?;
+        wanted.extend(trailer);
+        wanted.extend(checksum.as_ref().map(|(algorithm, _)| *algorithm));
+        Ok(Self { len, md5, checksum, trailer, wanted })
+    }
+
+    /// Takes this checksum, too.
+    pub(crate) fn also(&mut self, algorithm: Option<ChecksumAlgorithm>) {
+        self.wanted.extend(algorithm);
+    }
+
+    /// Stages the body and holds it against what was declared.
+    pub(crate) async fn stage(
+        &self,
+        objects: &Objects,
+        arrival: &Arrival,
+        body: Option<StreamingBlob>,
+    ) -> Result<StagedBody, Refusal> {
+        let staged = match body {
+            None => objects.stage(futures::stream::empty().boxed(), &self.wanted).await?,
+            Some(body) => {
+                let mut received = 0;
+                let pieces = body.map_err(|e| ObjectError::Body(e.to_string())).and_then(move |piece| {
+                    received += piece.len() as u64;
+                    let fits = received <= BODY_BYTES_MAX;
+                    async move { if fits { Ok(piece) } else { Err(ObjectError::Invalid("EntityTooLarge".into())) } }
+                });
+                match objects.stage(pieces.boxed(), &self.wanted).await {
+                    Err(ObjectError::Invalid(_)) => return Err(too_large()),
+                    other => other?,
+                }
+            }
+        };
+        self.hold_against(&staged, arrival)?;
+        Ok(staged)
+    }
+
+    fn hold_against(&self, staged: &StagedBody, arrival: &Arrival) -> Result<(), Refusal> {
+        if self.len.is_some_and(|len| len != staged.size) {
+            return Err(ObjectError::Body("another length than declared".into()).into());
+        }
+        if let Some(md5) = &self.md5 {
+            if BASE64.decode(md5).ok() != hex::decode(&staged.md5).ok() {
+                return Err(ObjectError::BadDigest("Content-MD5".into()).into());
+            }
+        }
+        if let Some((algorithm, value)) = &self.checksum {
+            staged.require(*algorithm, value)?;
+        }
+        if let Some(algorithm) = self.trailer {
+            let name = format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase());
+            let value = arrival.trailer(&name).ok_or_else(|| {
+                Refusal::new(
+                    400,
+                    "MalformedTrailerError",
+                    "The request contained trailing data that was not well-formed or did not conform to our published \
+                     schema.",
+                )
+            })?;
+            staged.require(algorithm, &value)?;
+        }
+        Ok(())
+    }
+}
+
+/// The checksum that `x-amz-trailer` promises.
+fn promised(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
+    let names = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut promised = names.split(',').map(str::trim).filter_map(|name| name.strip_prefix(CHECKSUM_HEADER));
+    let first = promised.next().map(convert::algorithm).transpose()?;
+    if promised.next().is_some() {
+        return Err(Refusal::invalid_request("Expecting a single x-amz-checksum- header"));
+    }
+    Ok(first)
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn code(declared: Result<Declared, Refusal>) -> String {
+        declared.unwrap_err().code.into_owned()
+    }
+
+    #[test]
+    fn malformed_declarations_are_refused_before_the_body() {
+        let headers = HeaderMap::new();
+        let read = |len, md5: Option<&str>, checksum: Option<(ChecksumAlgorithm, &str)>| {
+            let checksum = checksum.map(|(a, v)| (a, v.to_owned()));
+            Declared::read(&headers, len, md5.map(str::to_owned), checksum, None)
+        };
+        assert!(read(Some(5), Some("1B2M2Y8AsgTpgAmY7PhCfg=="), None).is_ok());
+        assert_eq!(code(read(Some((5 << 30) + 1), None, None)), "EntityTooLarge");
+        assert_eq!(code(read(None, Some("short"), None)), "InvalidDigest");
+        assert_eq!(code(read(None, None, Some((ChecksumAlgorithm::Crc32, "AAAA")))), "InvalidRequest");
+        assert_eq!(code(Declared::read(&headers, None, None, None, Some("MD7"))), "InvalidRequest");
+    }
+
+    #[test]
+    fn trailers_promise_one_checksum() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-trailer", HeaderValue::from_static("x-amz-checksum-crc32c"));
+        assert_eq!(promised(&headers).unwrap(), Some(ChecksumAlgorithm::Crc32c));
+        headers.insert("x-amz-trailer", HeaderValue::from_static("x-amz-checksum-crc32c,x-amz-checksum-sha1"));
+        assert!(promised(&headers).is_err());
+    }
+}

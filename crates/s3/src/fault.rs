@@ -1,0 +1,195 @@
+//! The engine's errors in S3's words: code, status and a true sentence.
+
+use std::borrow::Cow;
+
+use headwater_objects::{BlobError, CommitError, ObjectError, StoreError};
+use headwater_wire::Fault;
+use http::{HeaderMap, StatusCode};
+use s3s::{S3Error, S3ErrorCode};
+
+/// Why an operation did not happen, as S3 says it.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: String,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), status, headers: HeaderMap::new() }
+    }
+
+    pub(crate) fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(400, "InvalidArgument", message)
+    }
+
+    pub(crate) fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(400, "InvalidRequest", message)
+    }
+
+    pub(crate) fn not_implemented(what: &str) -> Self {
+        Self::new(501, "NotImplemented", format!("{what} is not implemented by this node."))
+    }
+
+    pub(crate) fn precondition_failed() -> Self {
+        Self::new(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+    }
+
+    pub(crate) fn access_denied() -> Self {
+        Self::new(403, "AccessDenied", "Access Denied")
+    }
+
+    fn internal() -> Self {
+        Self::new(500, "InternalError", "We encountered an internal error. Please try again.")
+    }
+
+    fn slow_down(message: &str) -> Self {
+        Self::new(503, "SlowDown", message)
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self { code: fault.code, message: fault.message, status: fault.status, headers: HeaderMap::new() }
+    }
+}
+
+impl From<Refusal> for S3Error {
+    fn from(refusal: Refusal) -> Self {
+        let code = S3ErrorCode::from_bytes(refusal.code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+        let mut error = Self::with_message(code, refusal.message);
+        error.set_status_code(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        if !refusal.headers.is_empty() {
+            error.set_headers(refusal.headers);
+        }
+        error
+    }
+}
+
+impl From<ObjectError> for Refusal {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::NoSuchBucket(_) => Self::new(404, "NoSuchBucket", "The specified bucket does not exist"),
+            ObjectError::NoSuchKey(_) => Self::new(404, "NoSuchKey", "The specified key does not exist."),
+            ObjectError::NoSuchUpload(_) => Self::new(
+                404,
+                "NoSuchUpload",
+                "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
+                 aborted or completed.",
+            ),
+            ObjectError::BucketExists(_) => Self::new(
+                409,
+                "BucketAlreadyExists",
+                "The requested bucket name is not available. The bucket namespace is shared by all users of the \
+                 system. Please select a different name and try again.",
+            ),
+            ObjectError::BucketNotEmpty(_) => {
+                Self::new(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
+            }
+            ObjectError::PreconditionFailed => Self::precondition_failed(),
+            ObjectError::Contended => Self::new(
+                409,
+                "ConditionalRequestConflict",
+                "The conditional request cannot succeed due to a conflicting operation against this resource.",
+            ),
+            ObjectError::BadRange(_) => {
+                Self::new(416, "InvalidRange", "The requested range is not satisfiable")
+            }
+            ObjectError::InvalidPart(_) => Self::new(
+                400,
+                "InvalidPart",
+                "One or more of the specified parts could not be found. The part may not have been uploaded, or the \
+                 specified entity tag may not match the part's entity tag.",
+            ),
+            ObjectError::InvalidPartOrder => Self::new(
+                400,
+                "InvalidPartOrder",
+                "The list of parts was not in ascending order. Parts must be ordered by part number.",
+            ),
+            ObjectError::PartTooSmall { .. } => Self::new(
+                400,
+                "EntityTooSmall",
+                "Your proposed upload is smaller than the minimum allowed size",
+            ),
+            ObjectError::BadDigest(what) if what == "Content-MD5" => {
+                Self::new(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+            }
+            ObjectError::BadDigest(what) => Self::new(
+                400,
+                "BadDigest",
+                format!("The {what} you specified did not match the calculated checksum."),
+            ),
+            ObjectError::Body(_) => Self::new(
+                400,
+                "IncompleteBody",
+                "You did not provide the number of bytes specified by the Content-Length HTTP header",
+            ),
+            ObjectError::Invalid(message) => Self::invalid_argument(message),
+            ObjectError::Throttled(_) => Self::slow_down("Please reduce your request rate."),
+            ObjectError::Blob(error) => of_blob(&error),
+            ObjectError::Store(error) => of_store(&error),
+            ObjectError::Commit(error) => of_commit(&error),
+        }
+    }
+}
+
+fn of_blob(error: &BlobError) -> Refusal {
+    match error {
+        BlobError::Full => Refusal::slow_down("The disk is full. Please free space and try again."),
+        BlobError::NotFound(_) | BlobError::Corrupt { .. } | BlobError::Damaged(_) | BlobError::Io(_) => {
+            tracing::error!(error = %error, "a body could not be read or written");
+            Refusal::internal()
+        }
+    }
+}
+
+fn of_store(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Closed => Refusal::new(503, "ServiceUnavailable", "The node is shutting down. Please try again."),
+        StoreError::NoSuchLog(_) | StoreError::Corrupt(_) | StoreError::Io(_) => {
+            tracing::error!(error = %error, "the store could not be read");
+            Refusal::internal()
+        }
+    }
+}
+
+fn of_commit(error: &CommitError) -> Refusal {
+    match error {
+        CommitError::Closed => Refusal::new(503, "ServiceUnavailable", "The node is shutting down. Please try again."),
+        CommitError::Full | CommitError::Busy => Refusal::slow_down("Please reduce your request rate."),
+        CommitError::Conflict(_) => {
+            Refusal::new(409, "OperationAborted", "A conflicting operation is in progress. Please try again.")
+        }
+        CommitError::TooLarge { .. } => {
+            Refusal::new(400, "EntityTooLarge", "Metadata, tags and key together are too large.")
+        }
+        CommitError::NoSuchLog(_) | CommitError::Malformed(_) => {
+            tracing::error!(error = %error, "a commit was refused");
+            Refusal::internal()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_statuses_are_s3s() {
+        let cases = [
+            (ObjectError::NoSuchKey("k".into()), "NoSuchKey", 404),
+            (ObjectError::PreconditionFailed, "PreconditionFailed", 412),
+            (ObjectError::BadRange(3), "InvalidRange", 416),
+            (ObjectError::BucketNotEmpty("b".into()), "BucketNotEmpty", 409),
+            (ObjectError::Throttled("x"), "SlowDown", 503),
+            (ObjectError::BadDigest("CRC32".into()), "BadDigest", 400),
+        ];
+        for (error, code, status) in cases {
+            let error = S3Error::from(Refusal::from(error));
+            assert_eq!(error.code().as_str(), code);
+            assert_eq!(error.status_code().map(|s| s.as_u16()), Some(status));
+        }
+    }
+}

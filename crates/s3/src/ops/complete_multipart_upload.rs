@@ -1,0 +1,62 @@
+//! CompleteMultipartUpload: the parts become the object, in one commit and without copying.
+
+use headwater_objects::{ChecksumAlgorithm, CompletedPart, PART_NUMBER_MAX};
+use s3s::dto::{self, CompleteMultipartUploadInput, CompleteMultipartUploadOutput};
+use s3s::{S3Request, S3Response};
+
+use crate::codec::{Answer, Circumstances, Codec};
+use crate::convert::{self, set_checksums};
+use crate::fault::Refusal;
+
+pub(crate) async fn call(
+    codec: &Codec,
+    request: S3Request<CompleteMultipartUploadInput>,
+) -> Answer<CompleteMultipartUploadOutput> {
+    let bucket = request.bucket()?;
+    let input = request.input;
+    let (key, id) = (convert::key(&input.key)?, convert::upload_id(&input.upload_id)?);
+    let condition = convert::write_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
+    let declared = declared(&input);
+    let said = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+    if said.is_empty() {
+        return Err(Refusal::new(
+            400,
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        ));
+    }
+    let parts = said.into_iter().map(part).collect::<Result<Vec<_>, _>>()?;
+    let info = codec.objects.complete_upload(&bucket, &key, id, &parts, declared.as_ref(), &condition).await?;
+    let mut output = CompleteMultipartUploadOutput {
+        bucket: Some(bucket.name.to_string()),
+        key: Some(key.to_string()),
+        location: Some(format!("/{}/{}", bucket.name, convert::listed(key.as_str(), true))),
+        e_tag: Some(convert::etag(&info.etag)),
+        checksum_type: Some(convert::checksum_type(info.checksums.composite)),
+        ..Default::default()
+    };
+    set_checksums!(output, info.checksums.values);
+    Ok(S3Response::new(output))
+}
+
+/// The checksum that the client says the object has.
+fn declared(input: &CompleteMultipartUploadInput) -> Option<(ChecksumAlgorithm, String)> {
+    let said = [
+        (&input.checksum_crc32, ChecksumAlgorithm::Crc32),
+        (&input.checksum_crc32c, ChecksumAlgorithm::Crc32c),
+        (&input.checksum_crc64nvme, ChecksumAlgorithm::Crc64Nvme),
+        (&input.checksum_sha1, ChecksumAlgorithm::Sha1),
+        (&input.checksum_sha256, ChecksumAlgorithm::Sha256),
+    ];
+    said.into_iter().find_map(|(value, algorithm)| Some((algorithm, value.clone()?)))
+}
+
+fn part(said: dto::CompletedPart) -> Result<CompletedPart, Refusal> {
+    let number = said.part_number.and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=PART_NUMBER_MAX).contains(n));
+    let number = number.ok_or_else(|| {
+        Refusal::invalid_argument("PartNumber must be an integer between 1 and 10000, inclusive")
+    })?;
+    let checksum = convert::said_checksum!(said)?;
+    let etag = said.e_tag.map(|etag| etag.value().to_owned()).unwrap_or_default();
+    Ok(CompletedPart { number, etag, checksum })
+}

@@ -1,0 +1,113 @@
+//! CopyObject: the copy shares the source's body; no byte moves.
+
+use std::sync::Arc;
+
+use headwater_objects::{Attributes, Bucket, Condition, ObjectError, ObjectInfo, ObjectKey};
+use http::HeaderMap;
+use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource};
+use s3s::{S3Request, S3Response};
+
+use crate::arrival::Arrival;
+use crate::codec::{Answer, Circumstances, Codec};
+use crate::convert::{self, ReadConditions, Verdict, set_checksums};
+use crate::fault::Refusal;
+use crate::{guard, tags};
+
+/// The largest object copied by one request: 5 GiB.
+const COPY_BYTES_MAX: u64 = 5 << 30;
+
+/// How often the source is read again when it was replaced under our hands.
+const SOURCE_TRIES_MAX: usize = 4;
+
+pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let (input, headers) = (request.input, request.headers);
+    let key = convert::key(&input.key)?;
+    let (from, source_key) = source(codec, &arrival, &headers, &input.copy_source).await?;
+    for _ in 0..SOURCE_TRIES_MAX {
+        let original = codec.objects.head(&from, &source_key).await?;
+        let conditions = ReadConditions {
+            if_match: input.copy_source_if_match.as_ref(),
+            if_none_match: input.copy_source_if_none_match.as_ref(),
+            if_modified_since: input.copy_source_if_modified_since.as_ref(),
+            if_unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
+        };
+        if conditions.verdict(&original) != Verdict::Go {
+            return Err(Refusal::precondition_failed());
+        }
+        if original.size > COPY_BYTES_MAX {
+            return Err(Refusal::invalid_request(
+                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+            ));
+        }
+        let is_same = from.incarnation == bucket.incarnation && source_key == key;
+        let attributes = attributes(&input, &headers, &original, is_same)?;
+        match codec.objects.copy(&from, &original, &bucket, &key, attributes, &Condition::Anything).await {
+            Err(ObjectError::Contended) => {}
+            other => return Ok(S3Response::new(output(&other?))),
+        }
+    }
+    Err(ObjectError::Contended.into())
+}
+
+/// The source's bucket and key; the caller may read it.
+pub(crate) async fn source(
+    codec: &Codec,
+    arrival: &Arrival,
+    headers: &HeaderMap,
+    source: &CopySource,
+) -> Result<(Arc<Bucket>, ObjectKey), Refusal> {
+    let CopySource::Bucket { bucket, key, version_id } = source else {
+        return Err(Refusal::not_implemented("Copying from access points"));
+    };
+    convert::only_version(version_id.as_deref())?;
+    let bucket = guard::find(&codec.objects, bucket).await?;
+    guard::check_expected_owner(headers, "x-amz-source-expected-bucket-owner", Some(&bucket))?;
+    guard::may_read(arrival, &bucket, key).await?;
+    Ok((bucket, convert::key(key)?))
+}
+
+/// What the copy carries: the source's, or what the request says in its place.
+fn attributes(
+    input: &CopyObjectInput,
+    headers: &HeaderMap,
+    original: &ObjectInfo,
+    is_same: bool,
+) -> Result<Attributes, Refusal> {
+    let replaces = |directive: Option<&str>, what: &str| match directive {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(_) => Err(Refusal::invalid_argument(format!("Unknown {what} directive."))),
+    };
+    let metadata = replaces(input.metadata_directive.as_ref().map(|d| d.as_str()), "metadata")?;
+    let tagging = replaces(input.tagging_directive.as_ref().map(|d| d.as_str()), "tagging")?;
+    if is_same && !metadata {
+        return Err(Refusal::invalid_request(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the \
+             object's metadata, storage class, website redirect location or encryption attributes.",
+        ));
+    }
+    let mut copied = if metadata {
+        convert::attributes(headers, input.content_type.clone(), input.metadata.clone(), None)?
+    } else {
+        original.attributes.clone()
+    };
+    copied.tags = match (tagging, &input.tagging) {
+        (false, _) => original.attributes.tags.clone(),
+        (true, None) => Default::default(),
+        (true, Some(header)) => tags::from_header(header)?,
+    };
+    copied.system.clear();
+    Ok(copied)
+}
+
+fn output(info: &ObjectInfo) -> CopyObjectOutput {
+    let mut result = CopyObjectResult {
+        e_tag: Some(convert::etag(&info.etag)),
+        last_modified: Some(convert::time(info.modified)),
+        checksum_type: Some(convert::checksum_type(info.checksums.composite)),
+        ..Default::default()
+    };
+    set_checksums!(result, info.checksums.values);
+    CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }
+}

@@ -1,0 +1,38 @@
+//! PutObject: conditions first, then the body, then one commit.
+
+use headwater_objects::{Condition, ObjectError};
+use s3s::dto::{PutObjectInput, PutObjectOutput};
+use s3s::{S3Request, S3Response};
+
+use crate::body::Declared;
+use crate::codec::{Answer, Circumstances, Codec};
+use crate::convert::{self, set_checksums};
+
+pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let (input, headers) = (request.input, request.headers);
+    let key = convert::key(&input.key)?;
+    let condition = convert::write_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
+    let checksum = convert::said_checksum!(input)?;
+    let named = input.checksum_algorithm.as_ref().map(|a| a.as_str());
+    let declared = Declared::read(&headers, input.content_length, input.content_md5, checksum, named)?;
+    let attributes = convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
+    if condition != Condition::Anything {
+        // What fails now need not be sent; the commit asks again.
+        let etag = match codec.objects.head(&bucket, &key).await {
+            Ok(info) => Some(info.etag),
+            Err(ObjectError::NoSuchKey(_)) => None,
+            Err(e) => return Err(e.into()),
+        };
+        condition.check(&key, etag.as_deref())?;
+    }
+    let body = declared.stage(&codec.objects, &arrival, input.body).await?;
+    let info = codec.objects.put(&bucket, &key, &body, attributes, &condition).await?;
+    let mut output = PutObjectOutput {
+        e_tag: Some(convert::etag(&info.etag)),
+        checksum_type: Some(convert::checksum_type(false)),
+        ..Default::default()
+    };
+    set_checksums!(output, info.checksums.values);
+    Ok(S3Response::new(output))
+}

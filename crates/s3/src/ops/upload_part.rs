@@ -1,0 +1,53 @@
+//! UploadPart.
+
+use headwater_objects::{ChecksumAlgorithm, PART_NUMBER_MAX, PartInfo, UploadInfo};
+use s3s::dto::{UploadPartInput, UploadPartOutput};
+use s3s::{S3Request, S3Response};
+
+use crate::body::Declared;
+use crate::codec::{Answer, Circumstances, Codec};
+use crate::convert::{self, set_checksums};
+use crate::fault::Refusal;
+
+pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let (input, headers) = (request.input, request.headers);
+    let (key, id) = (convert::key(&input.key)?, convert::upload_id(&input.upload_id)?);
+    let number = number(input.part_number)?;
+    let checksum = convert::said_checksum!(input)?;
+    let named = input.checksum_algorithm.as_ref().map(|a| a.as_str());
+    let mut declared = Declared::read(&headers, input.content_length, input.content_md5, checksum, named)?;
+    let upload = codec.objects.upload(&bucket, &key, id).await?;
+    declared.also(upload.options.algorithm);
+    let body = declared.stage(&codec.objects, &arrival, input.body).await?;
+    let part = codec.objects.put_part(&bucket, &key, id, number, &body).await?;
+    let mut output = UploadPartOutput { e_tag: Some(convert::etag(&part.etag)), ..Default::default() };
+    set_checksums!(output, told(&part, &upload));
+    Ok(S3Response::new(output))
+}
+
+/// A part's number.
+pub(crate) fn number(asked: i32) -> Result<u32, Refusal> {
+    let number = u32::try_from(asked).ok().filter(|number| (1..=PART_NUMBER_MAX).contains(number));
+    number.ok_or_else(|| Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))
+}
+
+/// The checksums of a part that its uploader is told: those the upload is about.
+pub(crate) fn told(part: &PartInfo, upload: &UploadInfo) -> std::collections::BTreeMap<String, String> {
+    let algorithm = upload.options.algorithm.unwrap_or(ChecksumAlgorithm::Crc64Nvme);
+    let mut checksums = part.checksums.clone();
+    checksums.retain(|name, _| name == algorithm.name());
+    checksums
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn part_numbers_have_bounds() {
+        assert_eq!(super::number(1).unwrap(), 1);
+        assert_eq!(super::number(10_000).unwrap(), 10_000);
+        for bad in [0, -1, 10_001] {
+            assert_eq!(super::number(bad).unwrap_err().code, "InvalidArgument");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! UploadPartCopy: a part from a range of an object. A part has an MD5 of its own, so its bytes are
+//! read, and they are written again.
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt;
+use headwater_objects::ObjectError;
+use s3s::dto::{self, CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
+use s3s::{S3Request, S3Response};
+
+use super::{copy_object, upload_part};
+use crate::codec::{Answer, Circumstances, Codec};
+use crate::convert::{self, ReadConditions, Verdict, set_checksums};
+use crate::fault::Refusal;
+
+pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let (input, headers) = (request.input, request.headers);
+    let (key, id) = (convert::key(&input.key)?, convert::upload_id(&input.upload_id)?);
+    let number = upload_part::number(input.part_number)?;
+    let upload = codec.objects.upload(&bucket, &key, id).await?;
+    let (from, source_key) = copy_object::source(codec, &arrival, &headers, &input.copy_source).await?;
+    let reader = codec.objects.open(&from, &source_key).await?;
+    let conditions = ReadConditions {
+        if_match: input.copy_source_if_match.as_ref(),
+        if_none_match: input.copy_source_if_none_match.as_ref(),
+        if_modified_since: input.copy_source_if_modified_since.as_ref(),
+        if_unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
+    };
+    if conditions.verdict(&reader.info) != Verdict::Go {
+        return Err(Refusal::precondition_failed());
+    }
+    let range = range(input.copy_source_range.as_deref(), reader.info.size)?;
+    let wanted = BTreeSet::from_iter(upload.options.algorithm);
+    let length = range.end - range.start;
+    let body = codec.objects.stage(reader.stream(range).boxed(), &wanted).await?;
+    if body.size != length {
+        return Err(ObjectError::Body("the source ended early".into()).into());
+    }
+    let part = codec.objects.put_part(&bucket, &key, id, number, &body).await?;
+    let mut result = CopyPartResult {
+        e_tag: Some(convert::etag(&part.etag)),
+        last_modified: Some(convert::time(part.modified)),
+        ..Default::default()
+    };
+    set_checksums!(result, upload_part::told(&part, &upload));
+    Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() }))
+}
+
+/// The bytes that `x-amz-copy-source-range` names: `bytes=first-last`, both within the source.
+fn range(header: Option<&str>, size: u64) -> Result<std::ops::Range<u64>, Refusal> {
+    let Some(header) = header else {
+        return Ok(0..size);
+    };
+    match dto::Range::parse(header) {
+        Ok(dto::Range::Int { first, last: Some(last) }) if last < size => Ok(first..last + 1),
+        Ok(dto::Range::Int { last: Some(_), .. }) => Err(Refusal::invalid_argument(format!(
+            "Range specified is not valid for source object of size: {size}"
+        ))),
+        _ => Err(Refusal::invalid_argument(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the \
+             zero-based offsets of the first and last bytes to copy",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range;
+
+    #[test]
+    fn source_ranges_lie_within_the_source() {
+        assert_eq!(range(None, 10).unwrap(), 0..10);
+        assert_eq!(range(Some("bytes=2-9"), 10).unwrap(), 2..10);
+        for bad in ["bytes=2-10", "bytes=2-", "bytes=-3", "2-3"] {
+            assert_eq!(range(Some(bad), 10).unwrap_err().code, "InvalidArgument", "{bad}");
+        }
+    }
+}
