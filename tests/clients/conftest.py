@@ -272,3 +272,11 @@ def query(athena_client, sql, database="default", output=None, seconds=120):
 def pytest_addoption(parser):
     parser.addoption("--chaos-kills", type=int, default=5, help="how often the kill -9 test kills the node")
     parser.addoption("--chaos-seed", type=int, default=None, help="the seed of the moments; printed by each run")
+
+
+def pytest_collection_modifyitems(config, items):
+    """The long chaos run happens only when it is asked for."""
+    if "chaos" not in (config.option.markexpr or ""):
+        deselected = [item for item in items if item.get_closest_marker("chaos")]
+        items[:] = [item for item in items if item not in deselected]
+        config.hook.pytest_deselected(items=deselected)

@@ -63,13 +63,19 @@ impl Aws {
     }
 
     /// Calls an operation; the service's refusal keeps its code.
-    pub async fn try_call(&self, service: Service, operation: &str, input: &Value) -> Result<Value, ClientError> {
+    pub async fn try_call(
+        &self,
+        service: Service,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, ClientError> {
         let (name, prefix) = service.names();
         let body = self.client.json(name, &format!("{prefix}.{operation}"), input.to_string().into()).await?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&body).map_err(|e| ClientError::Garbled(format!("the answer of {operation}: {e}")))
+        serde_json::from_slice(&body)
+            .map_err(|e| ClientError::Garbled(format!("the answer of {operation}: {e}")))
     }
 
     /// Calls an operation.
@@ -79,7 +85,12 @@ impl Aws {
     }
 
     /// Calls an operation that looks something up; `None` when it is not there.
-    pub async fn find(&self, service: Service, operation: &str, input: &Value) -> anyhow::Result<Option<Value>> {
+    pub async fn find(
+        &self,
+        service: Service,
+        operation: &str,
+        input: &Value,
+    ) -> anyhow::Result<Option<Value>> {
         match self.try_call(service, operation, input).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if is_absent(error.code()) => Ok(None),
@@ -104,7 +115,9 @@ impl Aws {
             "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
         );
         let body = if region.as_str() == "us-east-1" { Bytes::new() } else { body.into() };
-        self.s3_ok("PUT", &format!("/{bucket}"), body).await.with_context(|| format!("creating bucket {bucket}"))?;
+        self.s3_ok("PUT", &format!("/{bucket}"), body)
+            .await
+            .with_context(|| format!("creating bucket {bucket}"))?;
         Ok(())
     }
 

@@ -100,7 +100,8 @@ pub async fn run(options: Demo, data: Option<PathBuf>, output: Output) -> anyhow
         options: options.clone(),
         seams: seams.clone(),
     };
-    let mut report = stage.play().await.with_context(|| format!("the node's log is {}", node.log().display()))?;
+    let mut report =
+        stage.play().await.with_context(|| format!("the node's log is {}", node.log().display()))?;
     report.seconds = (seams.clock.monotonic() - start).as_secs_f64();
     report.memory_bytes_max = node.resident_bytes_max()?;
     report.server_cpu_seconds = node.cpu_time()?.as_secs_f64();
@@ -218,7 +219,13 @@ impl Stage {
 }
 
 /// Draws how far producing and delivering are until it is over.
-async fn watch(aws: &Aws, total: u64, progress: &Progress, is_over: &AtomicBool, clock: &headwater_base::Clock) {
+async fn watch(
+    aws: &Aws,
+    total: u64,
+    progress: &Progress,
+    is_over: &AtomicBool,
+    clock: &headwater_base::Clock,
+) {
     let bars = indicatif::MultiProgress::new();
     let sent = bars.add(output::bar(total, "producing"));
     let delivered = bars.add(output::bar(total, "delivering"));
@@ -230,7 +237,8 @@ async fn watch(aws: &Aws, total: u64, progress: &Progress, is_over: &AtomicBool,
         sent.set_message(format!("{}/s", output::grouped((acknowledged as f64 / seconds) as u64)));
         // A missed look costs a stale bar and nothing else.
         if let Ok(status) = status::read(aws).await {
-            let done = status.deliveries.iter().find(|d| d.name == pipeline::DELIVERY).map(status::Delivery::total);
+            let done =
+                status.deliveries.iter().find(|d| d.name == pipeline::DELIVERY).map(status::Delivery::total);
             let done = done.unwrap_or_default();
             delivered.set_position(done.delivered + done.dead_lettered);
         }
@@ -254,7 +262,8 @@ impl Folder {
             }
             return Ok(Self { path, _temporary: None });
         }
-        let temporary = tempfile::Builder::new().prefix("headwater-demo-").tempdir().context("a temporary directory")?;
+        let temporary =
+            tempfile::Builder::new().prefix("headwater-demo-").tempdir().context("a temporary directory")?;
         if is_kept {
             return Ok(Self { path: temporary.keep().join("data"), _temporary: None });
         }

@@ -128,7 +128,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Query { sql, database, output: location } => {
             query::run(&Target::find(&shared)?.aws()?, &sql, &database, location, output).await
         }
-        Command::Put { stream, key } => records::put(&Target::find(&shared)?.aws()?, &stream, key, output).await,
+        Command::Put { stream, key } => {
+            records::put(&Target::find(&shared)?.aws()?, &stream, key, output).await
+        }
         Command::Tail { stream, from_start, records } => {
             records::tail(&Target::find(&shared)?.aws()?, &stream, from_start, records).await
         }

@@ -50,7 +50,8 @@ pub fn bar(len: u64, what: &str) -> ProgressBar {
 /// A turning wheel on standard error, for work of unknown length.
 pub fn spinner(what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:>12} {spinner} {msg}");
-    let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let bar =
+        ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(120));
     bar.with_prefix(what.to_owned())
 }

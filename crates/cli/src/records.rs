@@ -59,7 +59,9 @@ fn partition_key(line: &[u8], member: Option<&str>) -> anyhow::Result<String> {
     let record: Value = serde_json::from_slice(line).context("with --key every line must be JSON")?;
     match &record[member] {
         Value::String(text) if !text.is_empty() => Ok(text.clone()),
-        Value::Null | Value::String(_) => bail!("a line has no {member:?}: {}", String::from_utf8_lossy(line)),
+        Value::Null | Value::String(_) => {
+            bail!("a line has no {member:?}: {}", String::from_utf8_lossy(line))
+        }
         other => Ok(other.to_string()),
     }
 }
@@ -69,9 +71,12 @@ async fn send(aws: &Aws, stream: &str, mut batch: Vec<Value>) -> anyhow::Result<
     let all = batch.len() as u64;
     let clock = Seams::system().clock;
     for _ in 0..RESENDS_MAX {
-        let answer = aws.call(Service::Kinesis, "PutRecords", &json!({"StreamName": stream, "Records": batch})).await?;
+        let answer = aws
+            .call(Service::Kinesis, "PutRecords", &json!({"StreamName": stream, "Records": batch}))
+            .await?;
         let outcomes = answer["Records"].as_array().context("PutRecords answered no results")?;
-        let mut refused = outcomes.iter().map(|outcome| outcome.get("ErrorCode").is_some_and(|code| !code.is_null()));
+        let mut refused =
+            outcomes.iter().map(|outcome| outcome.get("ErrorCode").is_some_and(|code| !code.is_null()));
         batch.retain(|_| refused.next().unwrap_or_default());
         if batch.is_empty() {
             return Ok(all);

@@ -121,7 +121,8 @@ pub async fn run(aws: &Aws, output: Output) -> anyhow::Result<()> {
 }
 
 async fn page(aws: &Aws) -> anyhow::Result<Value> {
-    let answer = aws.client().get_unsigned(PAGE).await.context("is a node running? start one: headwater serve")?;
+    let answer =
+        aws.client().get_unsigned(PAGE).await.context("is a node running? start one: headwater serve")?;
     if answer.status != 200 {
         bail!("{}{PAGE} answered with status {}", aws.client().endpoint(), answer.status);
     }
@@ -138,7 +139,11 @@ fn screen(aws: &Aws, status: &Status) -> String {
         bytes("segment_bytes"),
         status.store["segments"],
         status.store["logs"],
-        if status.store["full"] == true { "; THE DISK IS FULL: puts are refused until there is space" } else { "" },
+        if status.store["full"] == true {
+            "; THE DISK IS FULL: puts are refused until there is space"
+        } else {
+            ""
+        },
     ));
     if !status.deliveries.is_empty() {
         text.push_str(&format!("\n{}\n", deliveries(&status.deliveries)));
@@ -147,14 +152,21 @@ fn screen(aws: &Aws, status: &Status) -> String {
     for task in &status.tasks {
         let last = task.last_run.as_deref().unwrap_or("–");
         let error = task.last_error.as_deref().unwrap_or_default();
-        tasks.add_row([&task.name, &output::grouped(task.runs), &output::grouped(task.failures), last, error]);
+        tasks.add_row([
+            &task.name,
+            &output::grouped(task.runs),
+            &output::grouped(task.failures),
+            last,
+            error,
+        ]);
     }
     text.push_str(&format!("\n{tasks}"));
     text
 }
 
 fn deliveries(all: &[Delivery]) -> String {
-    let header = ["delivery", "accepted", "delivered", "dead-lettered", "dropped", "expired", "buffered", "ledger"];
+    let header =
+        ["delivery", "accepted", "delivered", "dead-lettered", "dropped", "expired", "buffered", "ledger"];
     let mut table = output::table(&header, &[1, 2, 3, 4, 5, 6]);
     for delivery in all {
         let total = delivery.total();
@@ -163,7 +175,14 @@ fn deliveries(all: &[Delivery]) -> String {
             None if delivery.shards.iter().all(Shard::meets) => "balanced",
             None => "DOES NOT MEET",
         };
-        let counts = [total.accepted, total.delivered, total.dead_lettered, total.dropped, total.expired, total.buffered];
+        let counts = [
+            total.accepted,
+            total.delivered,
+            total.dead_lettered,
+            total.dropped,
+            total.expired,
+            total.buffered,
+        ];
         let mut row = vec![delivery.name.clone()];
         row.extend(counts.map(output::grouped));
         row.push(ledger.to_owned());
@@ -178,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_ledger_meets_only_if_every_record_is_accounted_for() {
-        let mut shard = Shard { accepted: 10, delivered: 6, dead_lettered: 1, buffered: 3, ..Shard::default() };
+        let mut shard =
+            Shard { accepted: 10, delivered: 6, dead_lettered: 1, buffered: 3, ..Shard::default() };
         assert!(shard.meets());
         shard.buffered = 2;
         assert!(!shard.meets());
@@ -186,7 +206,8 @@ mod tests {
 
     #[test]
     fn an_unknown_member_of_the_page_is_no_error() {
-        let page = r#"{"version":"1","new":{},"deliveries":[{"name":"d","shards":[{"shard":1,"accepted":2}]}]}"#;
+        let page =
+            r#"{"version":"1","new":{},"deliveries":[{"name":"d","shards":[{"shard":1,"accepted":2}]}]}"#;
         let status: Status = serde_json::from_str(page).unwrap();
         assert_eq!(status.deliveries[0].total().accepted, 2);
     }

@@ -38,16 +38,22 @@ pub struct Target {
 impl Target {
     /// The node that these arguments and this environment mean.
     pub fn find(shared: &Shared) -> anyhow::Result<Self> {
-        let region = shared.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
+        let region = shared
+            .region
+            .clone()
+            .or_else(|| variable("AWS_REGION"))
+            .or_else(|| variable("AWS_DEFAULT_REGION"));
         let region = region.unwrap_or_else(|| REGION_DEFAULT.into());
         let data = data_directory(shared.data.clone())?;
         let is_data_named = shared.data.is_some();
-        let named = shared.endpoint.clone().or_else(|| variable("AWS_ENDPOINT_URL").filter(|_| !is_data_named));
+        let named =
+            shared.endpoint.clone().or_else(|| variable("AWS_ENDPOINT_URL").filter(|_| !is_data_named));
         let endpoint = match named {
             Some(endpoint) => endpoint,
             None => RootCredentials::endpoint(&data).unwrap_or_else(|| ENDPOINT_DEFAULT.into()),
         };
-        let keys = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY")).filter(|_| !is_data_named);
+        let keys =
+            variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY")).filter(|_| !is_data_named);
         let (access_key, secret) = match keys {
             Some(keys) => keys,
             None => root_credentials(&data)?,
@@ -93,10 +99,13 @@ pub fn data_directory(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 
 /// The keys the node made at its first start.
 fn root_credentials(data: &Path) -> anyhow::Result<(String, String)> {
-    let found = RootCredentials::read(data).with_context(|| format!("reading the keys in {}", data.display()))?;
+    let found =
+        RootCredentials::read(data).with_context(|| format!("reading the keys in {}", data.display()))?;
     let found = found.with_context(|| {
         let data = data.display();
-        format!("no node has run on {data} yet: start one, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        format!(
+            "no node has run on {data} yet: start one, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     })?;
     Ok((found.access_key, found.secret))
 }

@@ -78,7 +78,9 @@ pub async fn run_job(aws: &Aws) -> anyhow::Result<u64> {
                 return count(aws, "processed").await;
             }
             "STARTING" | "RUNNING" | "STOPPING" | "WAITING" => {}
-            other => bail!("the job {other}: {}", state["ErrorMessage"].as_str().unwrap_or("no reason given")),
+            other => {
+                bail!("the job {other}: {}", state["ErrorMessage"].as_str().unwrap_or("no reason given"))
+            }
         }
         clock.sleep(LOOK_EVERY).await;
     }

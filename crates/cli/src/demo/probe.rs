@@ -66,7 +66,11 @@ impl Probe {
                 }
             }
             if !is_more && clock.monotonic() - *over_since.get_or_insert(clock.monotonic()) > SEEN_WITHIN {
-                bail!("{} probe records were not in the table after {} s", waiting.len(), SEEN_WITHIN.as_secs());
+                bail!(
+                    "{} probe records were not in the table after {} s",
+                    waiting.len(),
+                    SEEN_WITHIN.as_secs()
+                );
             }
         }
     }

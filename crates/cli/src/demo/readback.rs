@@ -15,14 +15,17 @@ use crate::query;
 pub async fn delivered(aws: &Aws, book: &Reconciliation) -> anyhow::Result<()> {
     let done = query::execute(aws, "SELECT transaction_id FROM raw", DATABASE, Some(RESULTS)).await?;
     let (bucket, key) = split_s3_uri(&done.location)?;
-    let result = aws.get_object(bucket, key).await?.with_context(|| format!("no result at {}", done.location))?;
+    let result =
+        aws.get_object(bucket, key).await?.with_context(|| format!("no result at {}", done.location))?;
     let mut lines = result.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     if lines.next().map(unquoted) != Some(b"transaction_id") {
         bail!("the result at {} does not begin with its header", done.location);
     }
     for line in lines {
         let id = id_of_name(unquoted(line));
-        book.saw_delivered(id.with_context(|| format!("a row without an id: {:?}", String::from_utf8_lossy(line)))?);
+        book.saw_delivered(
+            id.with_context(|| format!("a row without an id: {:?}", String::from_utf8_lossy(line)))?,
+        );
     }
     Ok(())
 }
@@ -35,7 +38,8 @@ fn unquoted(line: &[u8]) -> &[u8] {
 /// Marks the id of every record in the error objects.
 pub async fn dead_letters(aws: &Aws, book: &Reconciliation) -> anyhow::Result<()> {
     for object in aws.list_objects(BUCKET, "errors/").await? {
-        let body = aws.get_object(BUCKET, &object.key).await?.with_context(|| format!("{} vanished", object.key))?;
+        let body =
+            aws.get_object(BUCKET, &object.key).await?.with_context(|| format!("{} vanished", object.key))?;
         for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let id = id_of_dead_letter(line).with_context(|| format!("reading {}", object.key))?;
             book.saw_dead_letter(id);

@@ -138,7 +138,10 @@ impl Report {
         line("doubled", output::grouped(self.doubled));
         line("ledger", if self.ledger_balanced { "balanced".into() } else { "DOES NOT BALANCE".into() });
         line("rows in processed", output::grouped(self.processed_rows));
-        line("produced", format!("{} records/s", output::grouped(self.per_second(self.accepted, self.produce_seconds))));
+        line(
+            "produced",
+            format!("{} records/s", output::grouped(self.per_second(self.accepted, self.produce_seconds))),
+        );
         let delivered = self.per_second(self.accepted, self.deliver_seconds);
         line("stream to table", format!("{} records/s", output::grouped(delivered)));
         let pair = |all: &Latencies| {
@@ -146,7 +149,10 @@ impl Report {
         };
         line("put to acknowledgement, p50 / p99", pair(&self.acknowledge));
         line("record to queryable, p50 / p99", pair(&self.queryable));
-        line("bytes in / as Parquet", format!("{} / {}", output::bytes(self.sent_bytes), output::bytes(self.stored_bytes)));
+        line(
+            "bytes in / as Parquet",
+            format!("{} / {}", output::bytes(self.sent_bytes), output::bytes(self.stored_bytes)),
+        );
         line("node: peak memory", output::bytes(self.memory_bytes_max));
         line("node: CPU time", format!("{:.1} s", self.server_cpu_seconds));
         line("job", format!("{:.1} s", self.job_seconds));

@@ -275,7 +275,8 @@ impl Pipeline {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&text, &Files::Folder(folder.to_owned())).with_context(|| format!("in {}", path.display()))
+        Self::parse(&text, &Files::Folder(folder.to_owned()))
+            .with_context(|| format!("in {}", path.display()))
     }
 
     /// Reads a pipeline that refers to `files`.
@@ -298,7 +299,8 @@ impl Pipeline {
         all.extend(self.database.iter().cloned().map(|r| Box::new(r) as _));
         all.extend(self.table.iter().cloned().map(|r| Box::new(r) as _));
         for delivery in self.delivery.iter().cloned() {
-            let table = self.table.iter().find(|t| delivery.table.as_deref() == Some(&t.full_name())).cloned();
+            let table =
+                self.table.iter().find(|t| delivery.table.as_deref() == Some(&t.full_name())).cloned();
             all.push(Box::new(stream::ToStore { delivery, table }));
         }
         all.extend(self.upload.iter().cloned().map(|r| Box::new(r) as _));
@@ -340,8 +342,10 @@ mod tests {
 
     #[test]
     fn what_others_refer_to_comes_first() {
-        let text = "[[trigger]]\nname = \"t\"\njobs = []\n[[stream]]\nname = \"s\"\n[[bucket]]\nname = \"b\"\n";
-        let kinds: Vec<_> = Pipeline::parse(text, &Files::default()).unwrap().resources().iter().map(|r| r.kind()).collect();
+        let text =
+            "[[trigger]]\nname = \"t\"\njobs = []\n[[stream]]\nname = \"s\"\n[[bucket]]\nname = \"b\"\n";
+        let kinds: Vec<_> =
+            Pipeline::parse(text, &Files::default()).unwrap().resources().iter().map(|r| r.kind()).collect();
         assert_eq!(kinds, ["bucket", "stream", "trigger"]);
     }
 }

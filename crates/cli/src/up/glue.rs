@@ -283,7 +283,8 @@ impl Resource for Trigger {
         let mut update = self.input();
         // A trigger's type is fixed when it is made and not part of an update.
         update.as_object_mut().context("a trigger is an object")?.remove("Type");
-        aws.call(Service::Glue, "UpdateTrigger", &json!({"Name": self.name, "TriggerUpdate": update})).await?;
+        aws.call(Service::Glue, "UpdateTrigger", &json!({"Name": self.name, "TriggerUpdate": update}))
+            .await?;
         Ok(())
     }
 }
@@ -304,7 +305,12 @@ mod tests {
         };
         let input = table.input();
         assert_eq!(input["PartitionKeys"][0]["Name"], "day");
-        assert!(input["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"].as_str().unwrap().contains("Parquet"));
+        assert!(
+            input["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"]
+                .as_str()
+                .unwrap()
+                .contains("Parquet")
+        );
         assert_eq!(change(Some(input.clone()), &table.input()), Change::Nothing);
         assert_eq!(change(None, &input), Change::Create);
     }

@@ -34,7 +34,10 @@ impl Resource for Stream {
         let Some(found) = describe_stream(aws, &self.name).await? else { return Ok(Change::Create) };
         let shards = found["OpenShardCount"].as_u64().unwrap_or_default();
         if shards != u64::from(self.shards) {
-            return Ok(Change::Impossible(vec![format!("it has {shards} shards, the file says {}", self.shards)]));
+            return Ok(Change::Impossible(vec![format!(
+                "it has {shards} shards, the file says {}",
+                self.shards
+            )]));
         }
         let hours = found["RetentionPeriodHours"].as_u64().unwrap_or_default();
         let is_same = hours == u64::from(self.retention_hours);
@@ -57,7 +60,8 @@ impl Resource for Stream {
         let found = describe_stream(aws, &self.name).await?.context("the stream vanished meanwhile")?;
         let hours = found["RetentionPeriodHours"].as_u64().unwrap_or_default();
         let is_longer = u64::from(self.retention_hours) > hours;
-        let operation = if is_longer { "IncreaseStreamRetentionPeriod" } else { "DecreaseStreamRetentionPeriod" };
+        let operation =
+            if is_longer { "IncreaseStreamRetentionPeriod" } else { "DecreaseStreamRetentionPeriod" };
         let input = json!({"StreamName": self.name, "RetentionPeriodHours": self.retention_hours});
         aws.call(Service::Kinesis, operation, &input).await?;
         Ok(())
@@ -70,7 +74,10 @@ async fn describe_stream(aws: &Aws, name: &str) -> anyhow::Result<Option<Value>>
 }
 
 /// Asks until the answer is yes.
-async fn until_active<F: Future<Output = anyhow::Result<bool>>>(name: &str, ask: impl Fn() -> F) -> anyhow::Result<()> {
+async fn until_active<F: Future<Output = anyhow::Result<bool>>>(
+    name: &str,
+    ask: impl Fn() -> F,
+) -> anyhow::Result<()> {
     let clock = Seams::system().clock;
     let start = clock.monotonic();
     while clock.monotonic() - start < ACTIVE_WITHIN {
@@ -171,7 +178,8 @@ impl ToStore {
             destination["DataFormatConversionConfiguration"] = conversion(database, name, region);
         }
         if !delivery.partition_keys.is_empty() {
-            let keys: Vec<String> = delivery.partition_keys.iter().map(|(key, path)| format!("{key}:{path}")).collect();
+            let keys: Vec<String> =
+                delivery.partition_keys.iter().map(|(key, path)| format!("{key}:{path}")).collect();
             destination["DynamicPartitioningConfiguration"] = json!({"Enabled": true});
             destination["ProcessingConfiguration"] = extraction(&format!("{{{}}}", keys.join(",")));
         }
