@@ -147,18 +147,25 @@ impl From<CatalogError> for TableWriteError {
 /// An open write. Dropping it leaves nothing behind but bodies that are swept.
 #[derive(Debug)]
 pub struct TableWrite {
+    intent: Intent,
+    split: PartitionSplit,
+    files: Option<FileSet>,
+    uploads: Uploads,
+    /// The outcome, when this id was committed before.
+    earlier: Option<Written>,
+}
+
+/// What is to be committed, apart from the files. Shared across threads while it is committed,
+/// which open files can't be.
+#[derive(Debug)]
+struct Intent {
     catalog: Catalog,
     objects: Objects,
     id: String,
     target: TableTarget,
     place: Place,
     began: Timestamp,
-    split: PartitionSplit,
-    files: Option<FileSet>,
-    uploads: Uploads,
     rows: u64,
-    /// The outcome, when this id was committed before.
-    earlier: Option<Written>,
 }
 
 #[derive(Clone, Debug)]
@@ -191,19 +198,18 @@ impl TableWrite {
         let split = PartitionSplit::new(&schema, &table.partition_keys).map_err(TableWriteError::Invalid)?;
         let limits = Limits { memory_bytes: MEMORY_BYTES, file_bytes: FILE_BYTES };
         let form = Form::Rows { schema: split.file_schema(), format };
-        Ok(Self {
+        let earlier = outcome(objects, id).await?;
+        let intent = Intent {
             catalog: catalog.clone(),
             objects: objects.clone(),
             id: id.to_owned(),
             place: Place { bucket, prefix, extension },
             began: objects.seams().clock.now(),
-            split,
-            files: Some(FileSet::new(form, false, limits)),
-            uploads: Uploads::new(objects.clone()),
             rows: 0,
-            earlier: outcome(objects, id).await?,
             target,
-        })
+        };
+        let files = Some(FileSet::new(form, false, limits));
+        Ok(Self { intent, split, files, uploads: Uploads::new(objects.clone()), earlier })
     }
 
     /// Adds rows; splits them by partition.
@@ -211,9 +217,9 @@ impl TableWrite {
         if self.earlier.is_some() || batch.num_rows() == 0 {
             return Ok(());
         }
-        self.rows += batch.num_rows() as u64;
+        self.intent.rows += batch.num_rows() as u64;
         let mut files = self.files.take().ok_or_else(|| broken("an earlier batch failed"))?;
-        let (split, arrived) = (self.split.clone(), self.began);
+        let (split, arrived) = (self.split.clone(), self.intent.began);
         let (files, emits) = Work::blocking(move || {
             for (group, rows) in split.groups(&batch).map_err(TableWriteError::Invalid)? {
                 files.rows(&group, &rows, arrived)?;
@@ -234,15 +240,18 @@ impl TableWrite {
         let files = self.files.take().ok_or_else(|| broken("an earlier batch failed"))?;
         let emits = Work::blocking(move || files.finish()).await?;
         self.uploads.take(emits).await?;
-        let staged = std::mem::replace(&mut self.uploads, Uploads::new(self.objects.clone())).finish();
+        let Self { intent, uploads, .. } = self;
+        let staged = uploads.finish();
         for _ in 0..COMMIT_TRIES {
-            if let Some(written) = self.try_commit(&staged, bookmark.as_ref()).await? {
+            if let Some(written) = intent.try_commit(&staged, bookmark.as_ref()).await? {
                 return Ok(written);
             }
         }
-        Err(TableWriteError::Changed(format!("table {} or its bucket", self.target.table().key.table)))
+        Err(TableWriteError::Changed(format!("table {} or its bucket", intent.target.table().key.table)))
     }
+}
 
+impl Intent {
     /// One try. `None` means that something unrelated moved: try again.
     async fn try_commit(
         &self,

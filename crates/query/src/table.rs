@@ -48,7 +48,7 @@ impl CatalogTable {
     /// The table, if its columns and form are ones that can be read.
     pub fn new(run: Arc<Run>, table: Arc<Table>, history: Option<History>) -> Result<Self, QueryError> {
         let file_schema = Schema::new(fields(&table.storage.columns)?);
-        let schema = TableSchema::new(Arc::new(file_schema), fields(&table.partition_keys)?);
+        let schema = TableSchema::builder(Arc::new(file_schema)).with_table_partition_cols(fields(&table.partition_keys)?).build();
         Ok(Self { run, table, schema, history })
     }
 
