@@ -24,6 +24,8 @@ mod rows;
 mod runner;
 mod supervisor;
 mod table_write;
+#[cfg(test)]
+mod tests;
 
 pub use audit::{AuditReport, DeliveryAudit, ObjectsAudit, ShardAudit};
 pub use bookmark::{BookmarkError, bookmark, reset_bookmark};

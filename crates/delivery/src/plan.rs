@@ -126,7 +126,8 @@ impl Gauge {
         while !open.is_empty() && self.bytes() < limit {
             let mut more = Vec::with_capacity(open.len());
             for (shard, log) in open {
-                if self.bytes() < limit && self.look_at(store, shard, log).await? {
+                let room = limit.saturating_sub(self.bytes());
+                if room > 0 && self.look_at(store, shard, log, room).await? {
                     more.push((shard, log));
                 }
             }
@@ -183,9 +184,19 @@ impl Gauge {
     }
 
     /// One look; whether there may be more.
-    async fn look_at(&mut self, store: &dyn Store, shard: u32, log: LogId) -> Result<bool, StoreError> {
+    async fn look_at(&mut self, store: &dyn Store, shard: u32, log: LogId, room: u64) -> Result<bool, StoreError> {
         let Some(waiting) = self.shards.get_mut(&shard) else { return Ok(false) };
-        let batches = store.read(log, waiting.to, LOOK_BYTES).await?;
+        let most = LOOK_BYTES.min(usize::try_from(room).unwrap_or(LOOK_BYTES));
+        let batches = store.read(log, waiting.to, most).await?;
+        if batches.is_empty() && waiting.oldest.is_none() {
+            // Retention may have removed all that waited: that, too, is to be accounted for.
+            let bounds = store.bounds(log).await?;
+            if bounds.start > waiting.to {
+                waiting.to = bounds.start;
+                waiting.oldest = Some(bounds.last_append_time);
+                waiting.newest = bounds.last_append_time;
+            }
+        }
         for batch in &batches {
             waiting.bytes += batch.payload.len() as u64;
             waiting.to = waiting.to.max(batch.next_offset());

@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::rows::{split_rows, table_schema};
 
 /// What the open files of one plan may hold in memory.
-const MEMORY_BYTES: u64 = 32 << 20;
+const MEMORY_BYTES: u64 = 44 << 20;
 /// The size at which a delivered file is ended and the next begun.
 const FILE_BYTES: u64 = 256 << 20;
 /// The most files of one plan; more (too many partitions) make the plan smaller.

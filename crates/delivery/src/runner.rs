@@ -202,10 +202,10 @@ impl Runner {
             }
             Ok(CommitStep::Stale) => Ok(()),
             Err(RunError::TooLarge | RunError::Produce(ProduceError::TooManyFiles)) => {
-                let size = state.gauge.bytes();
-                if size <= PLAN_BYTES_MIN {
+                if state.plan_bytes <= PLAN_BYTES_MIN {
                     return Err(RunError::TooLarge);
                 }
+                let size = state.gauge.bytes().min(state.plan_bytes);
                 state.plan_bytes = (size / 2).max(PLAN_BYTES_MIN);
                 state.gauge = Gauge::default();
                 Ok(())
@@ -371,7 +371,11 @@ impl<'a> PlanReader<'a> {
             let mut chunk = Chunk { shard, from: range.from(), to: range.to, batches: Vec::new() };
             let mut bytes = 0;
             while bytes < CHUNK_BYTES && self.next < range.to {
-                let Some(batch) = self.batch(range.lane.row.log).await? else { break };
+                let log = range.lane.row.log;
+                let Some(batch) = self.batch(log).await? else {
+                    self.pass_over_expired(shard, log, range.to).await?;
+                    break;
+                };
                 let gap = batch.base_offset.min(range.to) - self.next;
                 if gap > 0 {
                     *self.expired.entry(shard).or_default() += gap as u64;
@@ -395,6 +399,16 @@ impl<'a> PlanReader<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// At the end of the log: what lies before its start is gone.
+    async fn pass_over_expired(&mut self, shard: u32, log: LogId, to: i64) -> Result<(), RunError> {
+        let start = self.inner.store.bounds(log).await?.start.min(to);
+        if start > self.next {
+            *self.expired.entry(shard).or_default() += (start - self.next) as u64;
+            self.next = start;
+        }
+        Ok(())
     }
 
     async fn batch(&mut self, log: LogId) -> Result<Option<headwater_store::StoredBatch>, RunError> {

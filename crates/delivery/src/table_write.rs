@@ -42,7 +42,7 @@ const COMMIT_TRIES: u32 = 16;
 const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// Object names kept in the stored outcome, in bytes.
 const OUTCOME_NAMES_BYTES_MAX: usize = 96 << 10;
-/// Partitions and objects are read in pages of this many.
+/// Objects are listed in pages of this many.
 const PAGE: usize = 1000;
 
 /// Where rows go.
@@ -330,16 +330,14 @@ impl Intent {
         if table.partition_keys.is_empty() || matches!(self.target, TableTarget::Create(_)) {
             return Ok(known);
         }
-        let mut after = None;
-        loop {
-            let page = self.catalog.partitions(table, "", after.as_ref(), PAGE).await?;
-            let more = page.len() == PAGE;
-            after = page.last().map(|partition| partition.values.clone());
-            known.extend(page.into_iter().filter(|p| touched.contains(&p.values)).map(|p| (p.values.clone(), p)));
-            if !more {
-                return Ok(known);
-            }
+        for values in touched {
+            match self.catalog.partition(table, values).await {
+                Ok(partition) => known.insert(values.clone(), partition),
+                Err(CatalogError::NotFound(_)) => None,
+                Err(error) => return Err(error.into()),
+            };
         }
+        Ok(known)
     }
 
     /// For each touched partition the prefix its objects have in the bucket. A partition that

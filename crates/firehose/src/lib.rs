@@ -20,7 +20,7 @@ mod shapes;
 
 use async_trait::async_trait;
 use headwater_delivery::Deliveries;
-use headwater_wire::{AnswerBody, Face, OperationRow, OperationSet, VerifiedRequest};
+use headwater_wire::{Answer, Face, OperationRow, OperationSet, VerifiedRequest};
 
 /// 4 MiB of records in base64 and the JSON around them.
 const BODY_BYTES_MAX: usize = 8 << 20;
@@ -75,7 +75,7 @@ impl Face for Firehose {
         self.operations.rows().to_vec()
     }
 
-    async fn handle(&self, request: VerifiedRequest) -> http::Response<AnswerBody> {
+    async fn handle(&self, request: VerifiedRequest) -> Answer {
         self.operations.handle(&self.state, request).await
     }
 }
