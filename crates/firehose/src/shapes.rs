@@ -23,9 +23,6 @@ pub(crate) struct CreateDeliveryStreamInput {
     pub amazon_open_search_serverless_destination_configuration: Option<Value>,
     pub snowflake_destination_configuration: Option<Value>,
     pub iceberg_destination_configuration: Option<Value>,
-    #[serde(rename = "MSKSourceConfiguration")]
-    pub msk_source_configuration: Option<Value>,
-    pub database_source_configuration: Option<Value>,
     pub tags: Option<Vec<Tag>>,
 }
 
