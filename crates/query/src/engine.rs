@@ -21,7 +21,6 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 use futures::StreamExt;
-use headwater_base::Seams;
 use headwater_catalog::{Catalog, QueryEngine, QueryError, QueryOutcome, QueryRequest, StatementKind};
 use headwater_objects::Objects;
 use headwater_store::Store;
@@ -85,8 +84,7 @@ impl Query {
         store: Arc<dyn Store>,
         catalog: Catalog,
         objects: Objects,
-        seams: Seams,
-    ) -> std::io::Result<Arc<dyn QueryEngine>> {
+        ) -> std::io::Result<Arc<dyn QueryEngine>> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(options.threads.max(1))
             .max_blocking_threads(options.threads.max(1) * 4)
@@ -95,7 +93,7 @@ impl Query {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        let engine = Engine::new(options, store, catalog, objects, seams, handle).map_err(std::io::Error::other)?;
+        let engine = Engine::new(options, store, catalog, objects, handle).map_err(std::io::Error::other)?;
         Ok(Arc::new(Self { engine: Arc::new(engine), runtime: Some(runtime) }))
     }
 }
@@ -134,7 +132,6 @@ pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
     catalog: Catalog,
     objects: Objects,
-    seams: Seams,
     footers: Arc<Footers>,
     template: SessionState,
     handle: Handle,
@@ -152,8 +149,7 @@ impl Engine {
         store: Arc<dyn Store>,
         catalog: Catalog,
         objects: Objects,
-        seams: Seams,
-        handle: Handle,
+            handle: Handle,
     ) -> datafusion::error::Result<Self> {
         let runtime = runtime_env(&options)?;
         let mut template = SessionStateBuilder::new()
@@ -163,7 +159,7 @@ impl Engine {
             .build();
         functions::register(&mut template)?;
         let footers = Arc::new(Footers::new(options.footer_bytes));
-        Ok(Self { store, catalog, objects, seams, footers, template, handle })
+        Ok(Self { store, catalog, objects, footers, template, handle })
     }
 
     async fn execute(self: Arc<Self>, request: QueryRequest) -> Result<QueryOutcome, QueryError> {
@@ -192,7 +188,6 @@ impl Engine {
             request: Arc::new(request),
             catalog: self.catalog.clone(),
             objects: self.objects.clone(),
-            seams: self.seams.clone(),
             snapshot: Arc::new(snapshot),
             footers: Arc::clone(&self.footers),
             scanned,

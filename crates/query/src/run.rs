@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use headwater_base::Seams;
 use headwater_catalog::{Catalog, QueryRequest};
 use headwater_objects::Objects;
 
@@ -20,8 +19,6 @@ pub struct Run {
     pub catalog: Catalog,
     /// The objects.
     pub objects: Objects,
-    /// Time and chance.
-    pub seams: Seams,
     /// The files, the same for the statement's whole life.
     pub snapshot: Arc<Snapshot>,
     /// Footers shared by all statements.

@@ -16,7 +16,7 @@ pub mod state;
 use std::sync::Arc;
 
 use headwater_base::{Scope, Seams};
-use headwater_objects::{Bucket, BucketName, Objects};
+use headwater_objects::{Bucket, BucketName, ObjectError, Objects};
 use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, Store, StoreError};
 use headwater_wire::Fault;
 
@@ -155,6 +155,17 @@ impl Executions {
             }
             Err(CommitError::Conflict(_)) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Where results go that nobody said a place for: a bucket of the account and region, named as
+    /// Athena's own tools name it, created when it is first needed.
+    pub async fn default_location(&self, scope: &Scope) -> Result<String, Fault> {
+        let name = format!("aws-athena-query-results-{}-{}", scope.account, scope.region);
+        let bucket = BucketName::new(&name).map_err(|error| fault::invalid(error.to_string()))?;
+        match self.objects.create_bucket(&bucket, scope.account, &scope.region).await {
+            Ok(_) | Err(ObjectError::BucketExists { .. }) => Ok(format!("s3://{name}/")),
+            Err(error) => Err(fault::object(&error, &name)),
         }
     }
 

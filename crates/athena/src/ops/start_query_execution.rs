@@ -64,12 +64,10 @@ async fn request(state: &State, cx: &Context, input: StartQueryExecutionInput) -
     } else {
         own.or(settings.output_location)
     };
-    let output_location = chosen.ok_or_else(|| {
-        fault::invalid(
-            "No output location provided. An output location is required either through the Workgroup result \
-             configuration setting or as an API input.",
-        )
-    })?;
+    let output_location = match chosen {
+        Some(location) => location,
+        None => state.executions.default_location(&cx.scope()).await?,
+    };
     let sql = match input.execution_parameters {
         Some(parameters) => parameters::bind(&input.query_string, &parameters)?,
         None => input.query_string,

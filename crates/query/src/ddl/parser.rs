@@ -611,3 +611,117 @@ fn refuse_at(sql: &str, at: usize, message: &str) -> QueryError {
     let near: String = sql[at.min(sql.len())..].split_whitespace().next().unwrap_or("<EOF>").chars().take(40).collect();
     QueryError::User(format!("SYNTAX_ERROR: line {line}:{column}: {message} near '{near}'"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(table: &str) -> TableName {
+        TableName { database: None, table: table.to_owned() }
+    }
+
+    #[test]
+    fn a_full_definition() {
+        let sql = "CREATE EXTERNAL TABLE IF NOT EXISTS `Db`.events (
+              Id INT COMMENT 'it''s', tags array<struct<a:int, b:decimal(10, 2)>>, m map<string,int>)
+            COMMENT 'all of them' PARTITIONED BY (year int, day string COMMENT 'x')
+            ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' WITH SERDEPROPERTIES ('a'='b', \"c\" = 'd')
+            STORED AS INPUTFORMAT 'in' OUTPUTFORMAT 'out' LOCATION 's3://lake/events/' TBLPROPERTIES ('k'='v');";
+        let Statement::CreateTable(table) = parse(sql).unwrap() else { panic!("a table") };
+        assert_eq!(table.name, TableName { database: Some("db".into()), table: "events".into() });
+        assert!(table.if_not_exists && table.external);
+        let types: Vec<&str> = table.columns.iter().map(|column| column.hive_type.as_str()).collect();
+        assert_eq!(types, ["int", "array<struct<a:int,b:decimal(10,2)>>", "map<string,int>"]);
+        assert_eq!(table.columns[0].comment.as_deref(), Some("it's"));
+        assert_eq!(table.partitioned_by.len(), 2);
+        let Some(RowFormat::Serde { properties, .. }) = &table.row_format else { panic!("a serde") };
+        assert_eq!(properties.get("c").map(String::as_str), Some("d"));
+        assert_eq!(table.location.as_deref(), Some("s3://lake/events/"));
+    }
+
+    #[test]
+    fn each_kind_of_statement() {
+        let check = |sql: &str, want: Statement| assert_eq!(parse(sql).unwrap(), want, "{sql}");
+        check("select 1", Statement::Query("select 1".into()));
+        check("-- x\nWITH a AS (SELECT 1) SELECT * FROM a;", Statement::Query("WITH a AS (SELECT 1) SELECT * FROM a".into()));
+        check("EXPLAIN (TYPE LOGICAL) SELECT 1", Statement::Explain("SELECT 1".into()));
+        check("MSCK REPAIR TABLE T", Statement::RepairTable(name("t")));
+        check("SHOW TABLES IN db 'a*'", Statement::ShowTables { database: Some("db".into()), pattern: Some("a*".into()) });
+        check("DROP TABLE IF EXISTS `t`", Statement::DropTable { name: name("t"), if_exists: true });
+        check(
+            "ALTER TABLE t ADD IF NOT EXISTS PARTITION (y=2026, m='01') LOCATION 's3://b/x/' PARTITION (y=-1, m='02')",
+            Statement::AddPartitions {
+                name: name("t"),
+                if_not_exists: true,
+                partitions: vec![
+                    (vec![("y".into(), "2026".into()), ("m".into(), "01".into())], Some("s3://b/x/".into())),
+                    (vec![("y".into(), "-1".into()), ("m".into(), "02".into())], None),
+                ],
+            },
+        );
+        check(
+            "CREATE TABLE awsdatacatalog.d.t WITH (format='PARQUET', partitioned_by=ARRAY['a','b']) AS SELECT 1 AS a WITH NO DATA",
+            Statement::CreateTableAs {
+                name: TableName { database: Some("d".into()), table: "t".into() },
+                if_not_exists: false,
+                properties: BTreeMap::from([
+                    ("format".into(), Property::Text("PARQUET".into())),
+                    ("partitioned_by".into(), Property::List(vec!["a".into(), "b".into()])),
+                ]),
+                query: "SELECT 1 AS a ".into(),
+                with_data: false,
+            },
+        );
+        check(
+            "INSERT INTO t (a, b) SELECT 1, 2",
+            Statement::Insert {
+                name: name("t"),
+                columns: Some(vec!["a".into(), "b".into()]),
+                overwrite: false,
+                query: "SELECT 1, 2".into(),
+            },
+        );
+        check(
+            "INSERT OVERWRITE TABLE t (SELECT 1)",
+            Statement::Insert { name: name("t"), columns: None, overwrite: true, query: "(SELECT 1)".into() },
+        );
+    }
+
+    #[test]
+    fn refusals_say_where() {
+        let error = parse("CREATE EXTERNAL TABLE t (a int,\n b) LOCATION 'x'").unwrap_err().to_string();
+        assert!(error.starts_with("SYNTAX_ERROR: line 2:3:"), "{error}");
+        assert!(parse("DROP TABLE t x").unwrap_err().to_string().contains("<EOF>"));
+        assert!(parse("SELECT 'open").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_is_refused(text: String) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_words_parse_or_are_refused(words in prop::collection::vec(
+            prop::sample::select(vec![
+                "CREATE", "EXTERNAL", "TABLE", "t", "(", ")", "a", "int", ",", "PARTITIONED", "BY", "ROW", "FORMAT",
+                "SERDE", "'x'", "STORED", "AS", "PARQUET", "LOCATION", "ALTER", "ADD", "DROP", "PARTITION", "=", "<",
+                ">", "SHOW", "INSERT", "INTO", "SELECT", "WITH", "ARRAY", "[", "]", "-", "IF", "NOT", "EXISTS", ".",
+            ]), 0..24)) {
+            let _ = parse(&words.join(" "));
+        }
+
+        #[test]
+        fn names_and_values_survive(table in "[a-z_][a-z0-9_]{0,20}", value in "[^\\\\]*") {
+            let sql = format!("ALTER TABLE `{table}` DROP PARTITION (k='{}')", value.replace('\'', "''"));
+            let want = Statement::DropPartitions {
+                name: name(&table),
+                if_exists: false,
+                partitions: vec![vec![("k".into(), value)]],
+            };
+            prop_assert_eq!(parse(&sql).unwrap(), want);
+        }
+    }
+}

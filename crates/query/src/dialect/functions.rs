@@ -175,7 +175,7 @@ fn special(name: &str) -> Option<Special> {
             let end = binary(binary(start.clone(), BinaryOperator::Plus, length), BinaryOperator::Minus, number(1));
             Ok(call("array_slice", vec![array, start, end]))
         },
-        "to_base64" => |_, args| with_encoding("encode", args, "base64"),
+        "to_base64" => |_, args| with_encoding("encode", args, "base64pad"),
         "to_hex" => |_, args| Ok(call("upper", vec![with_encoding("encode", args, "hex")?])),
         "to_utf8" => |_, args| {
             let [value] = exactly(args, "to_utf8")?;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Fetch, Function, FunctionArguments, LimitClause, Query,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Fetch, Function, FunctionArguments, LimitClause, Query, Select,
     SelectItem, SetExpr, Statement, TableFactor, TableSample, TableSampleKind, TableSampleMethod, TypedString, Value,
     VisitMut, VisitorMut,
 };
@@ -78,6 +78,15 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<QueryError> {
         flow(self.limits(query))
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<QueryError> {
+        if select.projection.is_empty() {
+            let place = position::of_name(self.sql, "from");
+            let text = format!("SYNTAX_ERROR: {place}: mismatched input 'FROM'. Expecting: '*', <expression>");
+            return ControlFlow::Break(QueryError::User(text));
+        }
+        ControlFlow::Continue(())
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<QueryError> {

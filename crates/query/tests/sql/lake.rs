@@ -12,7 +12,6 @@ use headwater_blob::memory::MemoryBlobs;
 use headwater_catalog::{Catalog, Database, Incremental, QueryEngine, QueryError, QueryOutcome, QueryRequest};
 use headwater_objects::{Attributes, Bucket, BucketName, ListQuery, Listed, ObjectKey, Objects};
 use headwater_query::{Options, Query};
-use headwater_store::Store;
 use headwater_tables::write::{FileWriter, Format, ParquetCompression};
 
 /// The account of the tests.
@@ -22,8 +21,6 @@ pub fn account() -> AccountId {
 
 /// Everything a statement needs.
 pub struct Lake {
-    pub store: Arc<dyn Store>,
-    pub catalog: Catalog,
     pub objects: Objects,
     pub engine: Arc<dyn QueryEngine>,
     pub bucket: Arc<Bucket>,
@@ -54,7 +51,7 @@ impl Lake {
         let spill = tempfile::tempdir().unwrap();
         let options = Options::new(spill.path().to_owned());
         let engine =
-            Query::new(options, Arc::clone(&store), catalog.clone(), objects.clone(), seams.clone()).unwrap();
+            Query::new(options, store, catalog.clone(), objects.clone()).unwrap();
         let scope = Scope::new(account(), "eu-west-1".parse().unwrap());
         let bucket =
             objects.create_bucket(&BucketName::new("lake").unwrap(), account(), &scope.region).await.unwrap();
@@ -66,7 +63,7 @@ impl Lake {
             created: Timestamp::EPOCH,
         };
         catalog.create_database(&scope, database).await.unwrap();
-        Self { store, catalog, objects, engine, bucket, scope, seams, _spill: spill }
+        Self { objects, engine, bucket, scope, seams, _spill: spill }
     }
 
     /// The request for a statement, with an id of its own.
