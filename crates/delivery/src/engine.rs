@@ -111,6 +111,8 @@ pub struct Health {
     pub last_delivery: Option<Timestamp>,
     /// The arrival of its oldest record that waits, as last looked at.
     pub oldest_waiting: Option<Timestamp>,
+    /// Set once a record has waited for half its stream's retention: when retention will remove it.
+    pub expires: Option<Timestamp>,
 }
 
 /// The engine. Cheap to clone.

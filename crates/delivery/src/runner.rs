@@ -125,7 +125,7 @@ impl Runner {
             let limit = buffering.size.bytes().min(state.plan_bytes).max(1);
             state.gauge.look(&*self.inner.store, &now.lanes, limit).await?;
             let clock = &self.inner.seams.clock;
-            self.note_waiting(&state.gauge);
+            self.note_waiting(&state.gauge, now.stream.as_deref());
             let due = match state.gauge.due(buffering, clock.now()) {
                 Due::At(_) if limit < buffering.size.bytes() && state.gauge.full(limit) => Due::Now,
                 due => due,
@@ -189,8 +189,22 @@ impl Runner {
         targets.into_iter().map(|target| self.inner.store.watch(target)).collect()
     }
 
-    fn note_waiting(&self, gauge: &Gauge) {
-        self.inner.health().entry(self.incarnation).or_default().oldest_waiting = gauge.oldest();
+    /// Shows what waits, and warns long before retention takes it.
+    fn note_waiting(&self, gauge: &Gauge, stream: Option<&Stream>) {
+        let oldest = gauge.oldest();
+        let now = self.inner.seams.clock.now();
+        let expires = oldest
+            .zip(stream)
+            .filter(|(oldest, stream)| now.since(*oldest) > stream.retention / 2)
+            .map(|(oldest, stream)| oldest.plus(stream.retention));
+        let mut health = self.inner.health();
+        let health = health.entry(self.incarnation).or_default();
+        if let (Some(expires), None) = (expires, health.expires) {
+            let name = self.key.name.as_str();
+            tracing::warn!(delivery = name, %expires, "undelivered records will be removed by the stream's retention");
+        }
+        health.oldest_waiting = oldest;
+        health.expires = expires;
     }
 
     /// Plans what was measured and carries it out.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_base::{ByteSize, OnceToken, Scope, Seams};
+use headwater_base::{ByteSize, OnceToken, Scope, Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_catalog::Catalog;
 use headwater_objects::{BucketName, ListQuery, Listed, ObjectInfo, Objects};
@@ -81,7 +81,10 @@ fn new(source: NewSource, destination: Destination) -> NewDelivery {
 
 impl House {
     async fn new() -> Self {
-        let seams = Seams::system();
+        Self::with(Seams::system()).await
+    }
+
+    async fn with(seams: Seams) -> Self {
         let work = Work::new(seams.clone());
         let faults = Arc::new(FaultyStore::new(headwater_store::memory::open(seams.clone())));
         let store: Arc<dyn Store> = faults.clone();
@@ -114,7 +117,7 @@ impl House {
         self.streams.create(&stream_key(name), new).await.unwrap();
     }
 
-    async fn from_stream(&self, start: StartAt, destination: Destination) -> Arc<Delivery> {
+    async fn reading_stream(&self, start: StartAt, destination: Destination) -> Arc<Delivery> {
         let source = NewSource::Stream { key: stream_key("s"), start };
         self.deliveries.create(new(source, destination)).await.unwrap()
     }
@@ -227,7 +230,7 @@ async fn a_stream_is_delivered_from_where_the_delivery_began() {
         let house = House::new().await;
         house.stream("s", 3).await;
         house.put_stream(ids(0..50).iter().map(|id| id.to_vec()).collect()).await;
-        let delivery = house.from_stream(start, destination()).await;
+        let delivery = house.reading_stream(start, destination()).await;
         house.put_stream(ids(50..90).iter().map(|id| id.to_vec()).collect()).await;
         house.drain(&delivery).await;
         assert_eq!(house.lines("raw/").await, want);
@@ -281,6 +284,38 @@ async fn the_same_plan_makes_the_same_objects() {
 }
 
 #[tokio::test]
+async fn records_that_retention_will_take_are_warned_of() {
+    let start = Timestamp::from_ms(1_700_000_000_000);
+    let seams = Seams::simulated(start, 1);
+    let house = House::with(seams.clone()).await;
+    house.stream("s", 1).await;
+    let late = Destination {
+        buffering: Buffering { size: ByteSize::mib(1), interval: Duration::from_secs(20 * 3600) },
+        ..destination()
+    };
+    let delivery = house.reading_stream(StartAt::Latest, late).await;
+    house.put_stream(vec![b"record-0".to_vec()]).await;
+    let runner = house.runner(&delivery);
+    for (hours, want) in [(11, None), (2, Some(start.plus(Duration::from_secs(24 * 3600))))] {
+        seams.clock.advance(Duration::from_secs(hours * 3600));
+        // Not due yet: the step only looks, and would wait on.
+        tokio::select! {
+            biased;
+            _ = runner.step() => panic!("nothing is due"),
+            () = many_turns() => {}
+        }
+        assert_eq!(house.deliveries.health(&delivery).expires, want);
+    }
+}
+
+/// Time enough for anything that waits for nobody.
+async fn many_turns() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_bucket_that_is_gone_is_waited_for() {
     let house = House::new().await;
     let delivery = house.direct(destination()).await;
@@ -299,7 +334,7 @@ async fn a_bucket_that_is_gone_is_waited_for() {
 async fn a_stream_created_anew_is_another_stream() {
     let house = House::new().await;
     house.stream("s", 1).await;
-    let delivery = house.from_stream(StartAt::Latest, destination()).await;
+    let delivery = house.reading_stream(StartAt::Latest, destination()).await;
     house.streams.delete(&stream_key("s")).await.unwrap();
     let error = house.runner(&delivery).step().await.unwrap_err();
     assert!(error.to_string().contains("was deleted"), "{error}");
@@ -314,7 +349,7 @@ async fn a_stream_created_anew_is_another_stream() {
 async fn what_retention_removed_is_counted_as_expired() {
     let house = House::new().await;
     house.stream("s", 1).await;
-    let delivery = house.from_stream(StartAt::Latest, destination()).await;
+    let delivery = house.reading_stream(StartAt::Latest, destination()).await;
     for id in 0..10 {
         house.put_stream(vec![format!("record-{id}").into_bytes()]).await;
     }
@@ -331,7 +366,7 @@ async fn what_retention_removed_is_counted_as_expired() {
 async fn records_that_all_expired_are_counted_without_a_further_one() {
     let house = House::new().await;
     house.stream("s", 1).await;
-    let delivery = house.from_stream(StartAt::Latest, destination()).await;
+    let delivery = house.reading_stream(StartAt::Latest, destination()).await;
     house.put_stream(ids(0..10).iter().map(|id| id.to_vec()).collect()).await;
     let log = house.streams.get(&stream_key("s")).await.unwrap().shards[0].log;
     house.faults.commit(Commit::new().trim(log, 10)).await.unwrap();
@@ -487,7 +522,7 @@ proptest! {
             let house = House::new().await;
             house.stream("s", shards).await;
             let destination = if split { partitioned() } else { destination() };
-            let delivery = house.from_stream(StartAt::Latest, destination).await;
+            let delivery = house.reading_stream(StartAt::Latest, destination).await;
             let mut runner = house.runner(&delivery);
             let mut sent = BTreeMap::new();
             for action in actions {
