@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use headwater_base::Seams;
 use headwater_identity::{Sts, Users};
+use headwater_kinesis::Kinesis;
 use headwater_store::Store;
+use headwater_streams::Streams;
 use headwater_wire::{Authority, Face, OperationRow};
 use headwater_work::Work;
 
@@ -30,8 +32,8 @@ pub(crate) struct Ground {
 /// Builds engines and faces and starts their reconcilers.
 pub(crate) fn build(ground: Ground) -> House {
     let Ground { store, users, seams, work } = ground;
-    let _ = (&seams, &work);
-    let faces: FaceList = vec![Arc::new(Sts)];
+    let streams = Streams::new(Arc::clone(&store), seams, &work);
+    let faces: FaceList = vec![Arc::new(Sts), Arc::new(Kinesis::new(streams))];
     House { store, authority: Arc::new(users), faces }
 }
 
