@@ -6,9 +6,9 @@ use headwater_base::Timestamp;
 use headwater_catalog as catalog;
 use headwater_wire::{EpochTime, Fault};
 
+use crate::executions::Execution;
 use crate::executions::page::Page;
 use crate::executions::state::{KINDS, State};
-use crate::executions::Execution;
 use crate::fault;
 use crate::records::execution::ColumnRow;
 use crate::records::workgroup::WorkGroupRow;
@@ -127,7 +127,10 @@ pub fn results(page: Page) -> shapes::GetQueryResultsOutput {
     let column_info = page.columns.iter().map(column_info).collect();
     shapes::GetQueryResultsOutput {
         update_count: i64::try_from(page.updated).unwrap_or(i64::MAX),
-        result_set: shapes::ResultSet { rows, result_set_metadata: shapes::ResultSetMetadata { column_info } },
+        result_set: shapes::ResultSet {
+            rows,
+            result_set_metadata: shapes::ResultSetMetadata { column_info },
+        },
         next_token: page.next.map(|at| format!("{at:x}")),
     }
 }
@@ -161,9 +164,11 @@ pub fn workgroup(name: &str, row: &WorkGroupRow) -> shapes::WorkGroup {
         configuration: shapes::WorkGroupConfiguration {
             result_configuration: Some(shapes::ResultConfiguration {
                 output_location: row.output_location.clone(),
-                encryption_configuration: row.encryption.clone().map(|option| shapes::EncryptionConfiguration {
-                    encryption_option: option,
-                    kms_key: row.encryption_key.clone(),
+                encryption_configuration: row.encryption.clone().map(|option| {
+                    shapes::EncryptionConfiguration {
+                        encryption_option: option,
+                        kms_key: row.encryption_key.clone(),
+                    }
                 }),
             }),
             enforce_work_group_configuration: Some(row.enforce),
@@ -196,8 +201,9 @@ pub fn workgroup_summary(name: &str, row: &WorkGroupRow) -> shapes::WorkGroupSum
 pub fn new_workgroup(input: shapes::CreateWorkGroupInput) -> WorkGroupRow {
     let configuration = input.configuration.unwrap_or_default();
     let result = configuration.result_configuration.unwrap_or_default();
-    let (encryption, encryption_key) =
-        result.encryption_configuration.map_or((None, None), |one| (Some(one.encryption_option), one.kms_key));
+    let (encryption, encryption_key) = result
+        .encryption_configuration
+        .map_or((None, None), |one| (Some(one.encryption_option), one.kms_key));
     WorkGroupRow {
         description: input.description,
         enabled: true,

@@ -27,7 +27,9 @@ pub fn metadata(message: impl Into<String>) -> Fault {
 /// A read of the store failed.
 pub fn store(error: &StoreError) -> Fault {
     match error {
-        StoreError::NoSuchLog(_) | StoreError::Corrupt(_) | StoreError::Io(_) | StoreError::Closed => internal(error),
+        StoreError::NoSuchLog(_) | StoreError::Corrupt(_) | StoreError::Io(_) | StoreError::Closed => {
+            internal(error)
+        }
     }
 }
 
@@ -46,7 +48,9 @@ pub fn commit(error: &CommitError) -> Fault {
 pub fn catalog(error: &CatalogError) -> Fault {
     match error {
         CatalogError::NotFound(what) => metadata(format!("{what} not found")),
-        CatalogError::Exists(_) | CatalogError::Changed(_) | CatalogError::Invalid(_) => metadata(error.to_string()),
+        CatalogError::Exists(_) | CatalogError::Changed(_) | CatalogError::Invalid(_) => {
+            metadata(error.to_string())
+        }
         CatalogError::Throttled(_) => throttled(error.to_string()),
         CatalogError::Store(inner) => store(inner),
         CatalogError::Commit(inner) => commit(inner),

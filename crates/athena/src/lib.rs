@@ -84,7 +84,8 @@ impl Athena {
     ) -> Self {
         let executions = Executions::new(Arc::clone(&store), objects, seams.clone());
         let runner = Arc::new(Runner::new(executions.clone(), engine, work.clone(), options.at_once.max(1)));
-        let running = work.reconcile(Arc::clone(&runner) as Arc<dyn headwater_work::Reconciler>, RUNNER_INTERVAL);
+        let running =
+            work.reconcile(Arc::clone(&runner) as Arc<dyn headwater_work::Reconciler>, RUNNER_INTERVAL);
         runner.wake_by(running.signal.clone());
         let workgroups = WorkGroups::new(store, seams);
         Self { state: State { executions, workgroups, catalog, runner }, operations: operations() }

@@ -31,7 +31,8 @@ impl WorkGroups {
     /// The workgroup's settings.
     pub async fn get(&self, scope: &Scope, name: &str) -> Result<WorkGroupRow, Fault> {
         check_name(name)?;
-        let fact = self.store.get(&workgroup::key(scope, name)).await.map_err(|error| fault::store(&error))?;
+        let fact =
+            self.store.get(&workgroup::key(scope, name)).await.map_err(|error| fault::store(&error))?;
         match fact {
             Some(fact) => decode("workgroup", &fact.value).map_err(|error| fault::store(&error)),
             None if name == PRIMARY => Ok(WorkGroupRow { enabled: true, ..WorkGroupRow::default() }),

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use headwater_base::Timestamp;
 use headwater_catalog::{
-    Archive, CatalogError, Column, Database, Partition, QueryError, QueryOutcome, StatementKind, StorageDescriptor,
-    Table,
+    Archive, CatalogError, Column, Database, Partition, QueryError, QueryOutcome, StatementKind,
+    StorageDescriptor, Table,
 };
-use headwater_objects::{Listed, ListQuery};
+use headwater_objects::{ListQuery, Listed};
 use headwater_tables::path::{parse_folder, partition_path};
 use headwater_tables::schema::arrow_type;
 
-use crate::ddl::statement::{ColumnDefinition, CreateTable, PartitionSpec, RowFormat, Statement, StoredAs, TableName};
+use crate::ddl::statement::{
+    ColumnDefinition, CreateTable, PartitionSpec, RowFormat, Statement, StoredAs, TableName,
+};
 use crate::engine::{self, done};
 use crate::error::unsupported;
 use crate::run::Run;
@@ -32,8 +34,13 @@ const FOLDERS_MAX: usize = 1_000_000;
 pub async fn run(run: &Arc<Run>, statement: Statement) -> Result<QueryOutcome, QueryError> {
     let substatement = match statement {
         Statement::CreateDatabase { name, if_not_exists, comment, location, properties } => {
-            let database =
-                Database { name, description: comment, location, parameters: properties, created: Timestamp::EPOCH };
+            let database = Database {
+                name,
+                description: comment,
+                location,
+                parameters: properties,
+                created: Timestamp::EPOCH,
+            };
             create_database(run, database, if_not_exists).await?;
             "CREATE_DATABASE"
         }
@@ -88,8 +95,12 @@ fn lenient<T>(result: Result<T, CatalogError>, lenient: bool, what: &str) -> Res
     match result {
         Ok(_) => Ok(()),
         Err(CatalogError::Exists(_) | CatalogError::NotFound(_)) if lenient => Ok(()),
-        Err(CatalogError::Exists(_)) => Err(QueryError::User(format!("ALREADY_EXISTS: {what} already exists"))),
-        Err(CatalogError::NotFound(_)) => Err(QueryError::User(format!("ENTITY_NOT_FOUND: {what} does not exist"))),
+        Err(CatalogError::Exists(_)) => {
+            Err(QueryError::User(format!("ALREADY_EXISTS: {what} already exists")))
+        }
+        Err(CatalogError::NotFound(_)) => {
+            Err(QueryError::User(format!("ENTITY_NOT_FOUND: {what} does not exist")))
+        }
         Err(problem) => Err(error::catalog(&problem)),
     }
 }
@@ -106,7 +117,11 @@ async fn drop_database(run: &Run, name: &str, if_exists: bool, cascade: bool) ->
             "FAILED: Database {name} is not empty. One or more tables exist. Use CASCADE to drop them, too"
         )));
     }
-    lenient(run.catalog.delete_database(&run.request.scope, name).await, if_exists, &format!("Database {name}"))
+    lenient(
+        run.catalog.delete_database(&run.request.scope, name).await,
+        if_exists,
+        &format!("Database {name}"),
+    )
 }
 
 fn database_of(run: &Run, name: &TableName) -> String {
@@ -170,7 +185,9 @@ fn checked(columns: &[ColumnDefinition]) -> Result<Vec<Column>, QueryError> {
 
 async fn create_table(run: &Run, create: CreateTable) -> Result<(), QueryError> {
     if !create.external {
-        return Err(unsupported("CREATE TABLE without EXTERNAL; use CREATE EXTERNAL TABLE or CREATE TABLE … AS"));
+        return Err(unsupported(
+            "CREATE TABLE without EXTERNAL; use CREATE EXTERNAL TABLE or CREATE TABLE … AS",
+        ));
     }
     let location = create.location.as_deref().ok_or_else(|| {
         QueryError::User("SYNTAX_ERROR: line 1:1: CREATE EXTERNAL TABLE needs a LOCATION".to_owned())
@@ -236,7 +253,12 @@ fn storage_of(create: &CreateTable) -> Result<StorageDescriptor, QueryError> {
     })
 }
 
-async fn create_view(run: &Arc<Run>, name: &TableName, or_replace: bool, query: &str) -> Result<(), QueryError> {
+async fn create_view(
+    run: &Arc<Run>,
+    name: &TableName,
+    or_replace: bool,
+    query: &str,
+) -> Result<(), QueryError> {
     let database = database_of(run, name);
     write::require_database(run, &database).await?;
     let plan = engine::plan_query(run, query).await?;
@@ -311,7 +333,8 @@ fn values_of(table: &Table, spec: &PartitionSpec) -> Result<Vec<String>, QueryEr
         .iter()
         .map(|key| {
             let value = spec.iter().find(|(name, _)| *name == key.name).map(|(_, value)| value.clone());
-            value.ok_or_else(|| QueryError::User(format!("FAILED: Partition spec lacks the key {}", key.name)))
+            value
+                .ok_or_else(|| QueryError::User(format!("FAILED: Partition spec lacks the key {}", key.name)))
         })
         .collect()
 }
@@ -350,7 +373,12 @@ async fn add_partitions(
     add(run, &table, &partitions, if_not_exists).await
 }
 
-async fn add(run: &Run, table: &Table, partitions: &[Partition], if_not_exists: bool) -> Result<(), QueryError> {
+async fn add(
+    run: &Run,
+    table: &Table,
+    partitions: &[Partition],
+    if_not_exists: bool,
+) -> Result<(), QueryError> {
     for some in partitions.chunks(PARTITIONS_PER_COMMIT) {
         let outcomes = run.catalog.create_partitions(&table.key, some).await;
         let outcomes = outcomes.map_err(|problem| error::catalog(&problem))?;
@@ -368,7 +396,8 @@ async fn drop_partitions(
     specs: &[PartitionSpec],
 ) -> Result<(), QueryError> {
     let table = show::load(run, name).await?;
-    let values: Vec<Vec<String>> = specs.iter().map(|spec| values_of(&table, spec)).collect::<Result<_, _>>()?;
+    let values: Vec<Vec<String>> =
+        specs.iter().map(|spec| values_of(&table, spec)).collect::<Result<_, _>>()?;
     for some in values.chunks(DROPS_PER_COMMIT) {
         let outcomes = run.catalog.delete_partitions(&table.key, some).await;
         let outcomes = outcomes.map_err(|problem| error::catalog(&problem))?;

@@ -21,6 +21,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 use futures::StreamExt;
+use headwater_base::Seams;
 use headwater_catalog::{Catalog, QueryEngine, QueryError, QueryOutcome, QueryRequest, StatementKind};
 use headwater_objects::Objects;
 use headwater_store::Store;
@@ -84,7 +85,8 @@ impl Query {
         store: Arc<dyn Store>,
         catalog: Catalog,
         objects: Objects,
-        ) -> std::io::Result<Arc<dyn QueryEngine>> {
+        seams: Seams,
+    ) -> std::io::Result<Arc<dyn QueryEngine>> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(options.threads.max(1))
             .max_blocking_threads(options.threads.max(1) * 4)
@@ -93,7 +95,8 @@ impl Query {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        let engine = Engine::new(options, store, catalog, objects, handle).map_err(std::io::Error::other)?;
+        let engine =
+            Engine::new(options, store, catalog, objects, seams, handle).map_err(std::io::Error::other)?;
         Ok(Arc::new(Self { engine: Arc::new(engine), runtime: Some(runtime) }))
     }
 }
@@ -132,6 +135,7 @@ pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
     catalog: Catalog,
     objects: Objects,
+    seams: Seams,
     footers: Arc<Footers>,
     template: SessionState,
     handle: Handle,
@@ -149,7 +153,8 @@ impl Engine {
         store: Arc<dyn Store>,
         catalog: Catalog,
         objects: Objects,
-            handle: Handle,
+        seams: Seams,
+        handle: Handle,
     ) -> datafusion::error::Result<Self> {
         let runtime = runtime_env(&options)?;
         let mut template = SessionStateBuilder::new()
@@ -159,7 +164,7 @@ impl Engine {
             .build();
         functions::register(&mut template)?;
         let footers = Arc::new(Footers::new(options.footer_bytes));
-        Ok(Self { store, catalog, objects, footers, template, handle })
+        Ok(Self { store, catalog, objects, seams, footers, template, handle })
     }
 
     async fn execute(self: Arc<Self>, request: QueryRequest) -> Result<QueryOutcome, QueryError> {
@@ -188,6 +193,7 @@ impl Engine {
             request: Arc::new(request),
             catalog: self.catalog.clone(),
             objects: self.objects.clone(),
+            now: self.seams.clock.now(),
             snapshot: Arc::new(snapshot),
             footers: Arc::clone(&self.footers),
             scanned,

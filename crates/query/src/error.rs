@@ -32,9 +32,9 @@ pub fn catalog(error: &CatalogError) -> QueryError {
     match error {
         CatalogError::NotFound(what) => QueryError::User(format!("ENTITY_NOT_FOUND: {what} not found")),
         CatalogError::Exists(what) => QueryError::User(format!("ALREADY_EXISTS: {what} already exists")),
-        CatalogError::Changed(what) => {
-            QueryError::User(format!("HIVE_METASTORE_ERROR: {what} was changed meanwhile; run the query again"))
-        }
+        CatalogError::Changed(what) => QueryError::User(format!(
+            "HIVE_METASTORE_ERROR: {what} was changed meanwhile; run the query again"
+        )),
         CatalogError::Invalid(why) => QueryError::User(format!("HIVE_METASTORE_ERROR: {why}")),
         CatalogError::Throttled(_) | CatalogError::Store(_) | CatalogError::Commit(_) => internal(error),
     }
@@ -78,9 +78,12 @@ fn schema_error(kind: &SchemaError, sql: &str) -> QueryError {
             let place = position::of_name(sql, &field.name);
             QueryError::User(format!("AMBIGUOUS_NAME: {place}: Column '{}' is ambiguous", field.name))
         }
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
             let place = position::of_name(sql, name);
-            QueryError::User(format!("DUPLICATE_COLUMN_NAME: {place}: Column name '{name}' specified more than once"))
+            QueryError::User(format!(
+                "DUPLICATE_COLUMN_NAME: {place}: Column name '{name}' specified more than once"
+            ))
         }
     }
 }
@@ -90,7 +93,9 @@ fn plan_error(text: &str, sql: &str) -> QueryError {
     if let Some(name) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split('\'').next()) {
         return syntax(position::of_name(sql, name), format_args!("Function '{name}' not registered"));
     }
-    if text.contains("must appear in the GROUP BY clause") || text.contains("could not be resolved from available columns") {
+    if text.contains("must appear in the GROUP BY clause")
+        || text.contains("could not be resolved from available columns")
+    {
         return QueryError::User(format!("EXPRESSION_NOT_AGGREGATE: {}: {text}", position::START));
     }
     if text.contains("coerc") || text.contains("common type") || text.contains("Cannot infer common") {

@@ -88,7 +88,11 @@ pub async fn find(run: &Run, database: &str, name: &str) -> Result<Option<Arc<Ta
 
 /// Where a table of this name is or would be.
 pub fn key(run: &Run, database: &str, name: &str) -> TableKey {
-    TableKey { scope: run.request.scope.clone(), database: database.to_lowercase(), table: name.to_lowercase() }
+    TableKey {
+        scope: run.request.scope.clone(),
+        database: database.to_lowercase(),
+        table: name.to_lowercase(),
+    }
 }
 
 /// The refusal of a name: the database or the table is missing.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use headwater_base::Timestamp;
 use headwater_catalog::{Catalog, QueryRequest};
 use headwater_objects::Objects;
 
@@ -19,6 +20,8 @@ pub struct Run {
     pub catalog: Catalog,
     /// The objects.
     pub objects: Objects,
+    /// When it began.
+    pub now: Timestamp,
     /// The files, the same for the statement's whole life.
     pub snapshot: Arc<Snapshot>,
     /// Footers shared by all statements.

@@ -49,8 +49,12 @@ impl SeparatedDecoder {
 
     /// The rows of `lines`.
     pub fn decode(&self, lines: &[Bytes]) -> Result<RecordBatch, String> {
-        let mut columns: Vec<StringBuilder> =
-            self.schema.fields().iter().map(|_| StringBuilder::with_capacity(lines.len(), lines.len() * 8)).collect();
+        let mut columns: Vec<StringBuilder> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|_| StringBuilder::with_capacity(lines.len(), lines.len() * 8))
+            .collect();
         let mut row: Vec<Option<Vec<u8>>> = vec![None; columns.len()];
         for line in lines {
             row.iter_mut().for_each(|cell| *cell = None);
@@ -71,14 +75,16 @@ impl SeparatedDecoder {
             .map(|(mut column, field)| self.typed(Arc::new(column.finish()), field.data_type(), field.name()))
             .collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(lines.len()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(|error| error.to_string())
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+            .map_err(|error| error.to_string())
     }
 
     fn typed(&self, texts: ArrayRef, data_type: &DataType, name: &str) -> Result<ArrayRef, String> {
         if *data_type == DataType::Utf8 {
             return Ok(texts);
         }
-        let options = CastOptions { safe: self.how.quote.is_none(), format_options: FormatOptions::default() };
+        let options =
+            CastOptions { safe: self.how.quote.is_none(), format_options: FormatOptions::default() };
         cast_with_options(&texts, data_type, &options).map_err(|error| format!("column {name}: {error}"))
     }
 
@@ -141,7 +147,11 @@ mod tests {
 
     #[test]
     fn quotes_and_escapes_as_open_csv() {
-        let lines = [Bytes::from_static(br#""a, ""b""",1"#), Bytes::from_static(br#"c\,d,"#), Bytes::from_static(b"e")];
+        let lines = [
+            Bytes::from_static(br#""a, ""b""",1"#),
+            Bytes::from_static(br#"c\,d,"#),
+            Bytes::from_static(b"e"),
+        ];
         let batch = decoder(Some(b'"'), vec![0, 1]).decode(&lines).unwrap();
         let names: Vec<_> = batch.column(0).as_string::<i32>().iter().collect();
         assert_eq!(names, [Some("a, \"b\""), Some("c,d"), Some("e")]);

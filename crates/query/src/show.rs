@@ -36,17 +36,26 @@ pub async fn run(run: &Arc<Run>, statement: &Statement) -> Result<Option<QueryOu
             let names = tables(run, database.as_deref(), pattern.as_deref(), is_view).await?;
             table(run, "SHOW_VIEWS", &["views"], lines(names))?
         }
-        Statement::ShowPartitions(name) => {
-            table(run, "SHOW_PARTITIONS", &["partition"], lines(partitions(run, &*load(run, name).await?).await?))?
-        }
+        Statement::ShowPartitions(name) => table(
+            run,
+            "SHOW_PARTITIONS",
+            &["partition"],
+            lines(partitions(run, &*load(run, name).await?).await?),
+        )?,
         Statement::ShowColumns(name) => {
             let found = load(run, name).await?;
-            let names = found.storage.columns.iter().chain(&found.partition_keys).map(|c| c.name.clone()).collect();
+            let names =
+                found.storage.columns.iter().chain(&found.partition_keys).map(|c| c.name.clone()).collect();
             table(run, "SHOW_COLUMNS", &["field"], lines(names))?
         }
         Statement::ShowCreateTable(name) => {
             let text = create_table(&*load(run, name).await?)?;
-            table(run, "SHOW_CREATE_TABLE", &["createtab_stmt"], lines(text.lines().map(str::to_owned).collect()))?
+            table(
+                run,
+                "SHOW_CREATE_TABLE",
+                &["createtab_stmt"],
+                lines(text.lines().map(str::to_owned).collect()),
+            )?
         }
         Statement::ShowProperties(name) => {
             let found = load(run, name).await?;
@@ -86,12 +95,14 @@ fn table(
     columns: &[&str],
     rows: Vec<Vec<String>>,
 ) -> Result<QueryOutcome, QueryError> {
-    let schema =
-        Arc::new(Schema::new(columns.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>()));
+    let schema = Arc::new(Schema::new(
+        columns.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>(),
+    ));
     let arrays: Vec<ArrayRef> = (0..columns.len())
         .map(|n| Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row[n]))) as ArrayRef)
         .collect();
-    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|problem| error::internal(&problem))?;
+    let batch =
+        RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|problem| error::internal(&problem))?;
     let outcome = done(run, StatementKind::Utility, substatement);
     Ok(QueryOutcome { schema, batches: futures::stream::iter([Ok(batch)]).boxed(), ..outcome })
 }
@@ -139,7 +150,9 @@ async fn tables(
 async fn partitions(run: &Run, table: &Table) -> Result<Vec<String>, QueryError> {
     if table.partition_keys.is_empty() {
         let name = &table.key.table;
-        return Err(QueryError::User(format!("FAILED: Execution Error: Table {name} is not a partitioned table")));
+        return Err(QueryError::User(format!(
+            "FAILED: Execution Error: Table {name} is not a partitioned table"
+        )));
     }
     let keys: Vec<&str> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
     let mut names = Vec::new();
@@ -172,7 +185,8 @@ fn describe(table: &Table) -> Vec<Vec<String>> {
         let comment = column.comment.as_deref().unwrap_or_default();
         vec![format!("{:PAD$}\t{:PAD$}\t{comment:PAD$}", column.name, column.hive_type)]
     };
-    let mut rows: Vec<Vec<String>> = table.storage.columns.iter().chain(&table.partition_keys).map(line).collect();
+    let mut rows: Vec<Vec<String>> =
+        table.storage.columns.iter().chain(&table.partition_keys).map(line).collect();
     if !table.partition_keys.is_empty() {
         rows.push(vec![format!("{:PAD$}\t{:PAD$}\t{:PAD$}", "", "", "")]);
         rows.push(vec!["# Partition Information\t \t ".to_owned()]);
@@ -191,7 +205,8 @@ fn create_table(table: &Table) -> Result<String, QueryError> {
     }
     let columns = |columns: &[Column]| {
         let one = |column: &Column| {
-            let comment = column.comment.as_ref().map(|text| format!(" COMMENT {}", quoted(text))).unwrap_or_default();
+            let comment =
+                column.comment.as_ref().map(|text| format!(" COMMENT {}", quoted(text))).unwrap_or_default();
             format!("  `{}` {}{comment}", column.name, column.hive_type)
         };
         columns.iter().map(one).collect::<Vec<_>>().join(", \n")
@@ -214,7 +229,8 @@ fn create_table(table: &Table) -> Result<String, QueryError> {
         text += &format!("WITH SERDEPROPERTIES ( \n{}) \n", pairs(&storage.serde_parameters));
     }
     if let (Some(input), Some(output)) = (&storage.input_format, &storage.output_format) {
-        text += &format!("STORED AS INPUTFORMAT \n  {} \nOUTPUTFORMAT \n  {}\n", quoted(input), quoted(output));
+        text +=
+            &format!("STORED AS INPUTFORMAT \n  {} \nOUTPUTFORMAT \n  {}\n", quoted(input), quoted(output));
     }
     text += &format!("LOCATION\n  {}\n", quoted(&storage.location));
     if !table.parameters.is_empty() {

@@ -41,17 +41,21 @@ impl Form {
         let serde = storage.serde_library.as_deref().unwrap_or_default().to_lowercase();
         let input = storage.input_format.as_deref().unwrap_or_default().to_lowercase();
         let classification = parameter(storage, table, "classification").unwrap_or_default().to_lowercase();
-        if serde.contains("parquet") || (serde.is_empty() && (input.contains("parquet") || classification == "parquet"))
+        if serde.contains("parquet")
+            || (serde.is_empty() && (input.contains("parquet") || classification == "parquet"))
         {
             return Ok(Self::Parquet);
         }
-        for (mark, name) in [("orc", "ORC"), ("avro", "Avro"), ("ion", "Ion"), ("grok", "Grok"), ("regexserde", "RegexSerDe")] {
+        for (mark, name) in
+            [("orc", "ORC"), ("avro", "Avro"), ("ion", "Ion"), ("grok", "Grok"), ("regexserde", "RegexSerDe")]
+        {
             if serde.contains(&format!(".{mark}")) || serde.ends_with(mark) || classification == mark {
                 return Err(unsupported(format_args!("tables stored as {name} can't be read")));
             }
         }
         if serde.contains("json") || (serde.is_empty() && classification == "json") {
-            let skip = parameter(storage, table, "ignore.malformed.json").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+            let skip = parameter(storage, table, "ignore.malformed.json")
+                .is_some_and(|text| text.eq_ignore_ascii_case("true"));
             return Ok(Self::Json { skip_malformed: skip });
         }
         if serde.contains("opencsv") {
@@ -67,7 +71,11 @@ impl Form {
     }
 }
 
-fn parameter<'a>(storage: &'a StorageDescriptor, table: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+fn parameter<'a>(
+    storage: &'a StorageDescriptor,
+    table: &'a BTreeMap<String, String>,
+    name: &str,
+) -> Option<&'a str> {
     [&storage.serde_parameters, &storage.parameters, table]
         .into_iter()
         .find_map(|parameters| parameters.get(name))
@@ -102,7 +110,11 @@ fn delimited(storage: &StorageDescriptor, table: &BTreeMap<String, String>) -> R
     let delimiter = parameter(storage, table, "field.delim")
         .or_else(|| parameter(storage, table, "separatorChar"))
         .or_else(|| parameter(storage, table, "serialization.format"));
-    if delimiter.is_some_and(|text| text.len() > 1 && byte(Some(text)).is_none_or(|b| b != 1 && b != b'\t') && !text.bytes().all(|b| b.is_ascii_digit())) {
+    if delimiter.is_some_and(|text| {
+        text.len() > 1
+            && byte(Some(text)).is_none_or(|b| b != 1 && b != b'\t')
+            && !text.bytes().all(|b| b.is_ascii_digit())
+    }) {
         return Err(unsupported("field delimiters of more than one character"));
     }
     Ok(Separated {
@@ -133,13 +145,16 @@ mod tests {
         assert_eq!(form(parquet, &[]).unwrap(), Form::Parquet);
         let json = form("org.openx.data.jsonserde.JsonSerDe", &[("ignore.malformed.json", "TRUE")]).unwrap();
         assert_eq!(json, Form::Json { skip_malformed: true });
-        let Form::Separated(csv) = form("org.apache.hadoop.hive.serde2.OpenCSVSerde", &[("separatorChar", ";")]).unwrap()
+        let Form::Separated(csv) =
+            form("org.apache.hadoop.hive.serde2.OpenCSVSerde", &[("separatorChar", ";")]).unwrap()
         else {
             panic!("a CSV form")
         };
         assert_eq!((csv.delimiter, csv.quote), (b';', Some(b'"')));
         let lazy = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
-        let Form::Separated(text) = form(lazy, &[("field.delim", "\t")]).unwrap() else { panic!("a text form") };
+        let Form::Separated(text) = form(lazy, &[("field.delim", "\t")]).unwrap() else {
+            panic!("a text form")
+        };
         assert_eq!((text.delimiter, text.quote), (b'\t', None));
     }
 
@@ -147,6 +162,8 @@ mod tests {
     fn unreadable_forms_are_named() {
         let error = form("org.apache.hadoop.hive.ql.io.orc.OrcSerde", &[]).unwrap_err();
         assert!(error.to_string().contains("ORC"), "{error}");
-        assert!(form("com.example.Unknown", &[]).unwrap_err().to_string().starts_with("HIVE_UNSUPPORTED_FORMAT"));
+        assert!(
+            form("com.example.Unknown", &[]).unwrap_err().to_string().starts_with("HIVE_UNSUPPORTED_FORMAT")
+        );
     }
 }

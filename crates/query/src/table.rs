@@ -24,6 +24,7 @@ use crate::run::Run;
 use crate::scan::files::{History, TableFile};
 use crate::scan::location::Location;
 use crate::scan::parquet::ParquetScan;
+use crate::scan::projection::Projection;
 use crate::scan::prune;
 use crate::scan::text::TextScan;
 use crate::storage::Form;
@@ -48,7 +49,9 @@ impl CatalogTable {
     /// The table, if its columns and form are ones that can be read.
     pub fn new(run: Arc<Run>, table: Arc<Table>, history: Option<History>) -> Result<Self, QueryError> {
         let file_schema = Schema::new(fields(&table.storage.columns)?);
-        let schema = TableSchema::builder(Arc::new(file_schema)).with_table_partition_cols(fields(&table.partition_keys)?).build();
+        let schema = TableSchema::builder(Arc::new(file_schema))
+            .with_table_partition_cols(fields(&table.partition_keys)?)
+            .build();
         Ok(Self { run, table, schema, history })
     }
 
@@ -66,8 +69,14 @@ impl CatalogTable {
         if self.table.partition_keys.is_empty() {
             return Ok(vec![(self.table.storage.clone(), Vec::new())]);
         }
-        let deciding: Vec<Expr> =
-            filters.iter().filter(|filter| prune::decides_by_partition(filter, self.keys())).cloned().collect();
+        let deciding: Vec<Expr> = filters
+            .iter()
+            .filter(|filter| prune::decides_by_partition(filter, self.keys()))
+            .cloned()
+            .collect();
+        if let Some(projection) = Projection::of(&self.table, self.keys(), self.run.now).map_err(external)? {
+            return projection.partitions(state, &deciding);
+        }
         let expression = prune::glue_expression(&deciding, self.keys());
         let mut selected = Vec::new();
         let mut after: Option<Vec<String>> = None;
@@ -173,11 +182,15 @@ impl TableProvider for CatalogTable {
         let parallelism = state.config().target_partitions();
         if !matches!(form, Form::Parquet) {
             let schema = self.schema.clone();
-            return TextScan { schema, files, projection: projection.cloned(), form, limit, parallelism }.plan();
+            return TextScan { schema, files, projection: projection.cloned(), form, limit, parallelism }
+                .plan();
         }
         let schema = DFSchema::try_from(self.schema.table_schema().as_ref().clone())?;
-        let rows: Vec<Expr> =
-            filters.iter().filter(|filter| !prune::decides_by_partition(filter, self.keys())).cloned().collect();
+        let rows: Vec<Expr> = filters
+            .iter()
+            .filter(|filter| !prune::decides_by_partition(filter, self.keys()))
+            .cloned()
+            .collect();
         let predicate = conjunction(rows).map(|all| state.create_physical_expr(all, &schema)).transpose()?;
         ParquetScan {
             schema: self.schema.clone(),

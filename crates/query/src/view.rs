@@ -20,7 +20,8 @@ pub fn definition(table: &Table) -> Result<Option<String>, QueryError> {
     }
     let name = &table.key.table;
     let refuse = || QueryError::User(format!("INVALID_VIEW: the definition of view {name} can't be read"));
-    let extra: Value = serde_json::from_str(table.extra_json.as_deref().unwrap_or("{}")).map_err(|_| refuse())?;
+    let extra: Value =
+        serde_json::from_str(table.extra_json.as_deref().unwrap_or("{}")).map_err(|_| refuse())?;
     let text = extra.get("ViewOriginalText").and_then(Value::as_str).ok_or_else(refuse)?;
     let encoded = text.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)).ok_or_else(refuse)?;
     let bytes = STANDARD.decode(encoded.trim()).map_err(|_| refuse())?;
@@ -31,7 +32,8 @@ pub fn definition(table: &Table) -> Result<Option<String>, QueryError> {
 
 /// What the catalog keeps of a view, beyond its columns.
 pub fn extra_json(sql: &str, database: &str, columns: &[(String, String)]) -> String {
-    let columns: Vec<Value> = columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
+    let columns: Vec<Value> =
+        columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
     let view = json!({
         "originalSql": sql,
         "catalog": crate::names::CATALOG,
@@ -44,5 +46,8 @@ pub fn extra_json(sql: &str, database: &str, columns: &[(String, String)]) -> St
 
 /// The parameters that mark a view as Presto's.
 pub fn parameters() -> BTreeMap<String, String> {
-    BTreeMap::from([("presto_view".to_owned(), "true".to_owned()), ("comment".to_owned(), "Presto View".to_owned())])
+    BTreeMap::from([
+        ("presto_view".to_owned(), "true".to_owned()),
+        ("comment".to_owned(), "Presto View".to_owned()),
+    ])
 }

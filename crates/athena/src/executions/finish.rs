@@ -91,7 +91,10 @@ impl Executions {
                 Err(CommitError::Conflict(_)) => {
                     let now = self.get(&execution.key.scope, &execution.key.id).await;
                     // Stopped meanwhile: then there is nothing to end.
-                    if now.map_err(|error| internal(&error))?.is_none_or(|now| now.version != execution.version) {
+                    if now
+                        .map_err(|error| internal(&error))?
+                        .is_none_or(|now| now.version != execution.version)
+                    {
                         return Err(QueryError::Cancelled);
                     }
                 }
@@ -103,8 +106,12 @@ impl Executions {
 
     async fn write(&self, bucket: &Bucket, base: &str, outcome: QueryOutcome) -> Result<Written, QueryError> {
         let url = |key: &str| format!("s3://{}/{key}", bucket.name.as_str());
-        let columns: Vec<ColumnRow> =
-            outcome.schema.fields().iter().map(|field| kinds::column(field.name(), field.data_type())).collect();
+        let columns: Vec<ColumnRow> = outcome
+            .schema
+            .fields()
+            .iter()
+            .map(|field| kinds::column(field.name(), field.data_type()))
+            .collect();
         let rows_written = outcome.rows_written;
         let mut files = Vec::new();
         let mut written = Written { files: Vec::new(), columns, rows: 0, output: None, manifest: None };
@@ -172,7 +179,12 @@ impl Executions {
     }
 
     /// Ends the execution as failed or cancelled. Nothing happens if it has ended.
-    pub async fn fail(&self, execution: Execution, error: &QueryError, scanned: u64) -> Result<(), CommitError> {
+    pub async fn fail(
+        &self,
+        execution: Execution,
+        error: &QueryError,
+        scanned: u64,
+    ) -> Result<(), CommitError> {
         let mut execution = execution;
         let now = self.seams.clock.now();
         let (state, category) = match error {
@@ -202,7 +214,8 @@ async fn plain(mut outcome: QueryOutcome) -> Result<(String, u64), QueryError> {
                 if at > 0 {
                     text.push('\t');
                 }
-                crate::results::cells::write(column.as_ref(), row, &mut text).map_err(|error| internal(&error))?;
+                crate::results::cells::write(column.as_ref(), row, &mut text)
+                    .map_err(|error| internal(&error))?;
             }
             text.push('\n');
             rows += 1;

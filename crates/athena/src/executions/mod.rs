@@ -81,7 +81,9 @@ impl Executions {
         for part in 0..execution.row.text_parts {
             let key = execution::text_key(&execution.key.scope, &execution.key.id, part);
             let fact = self.store.get(&key).await?;
-            text.extend_from_slice(&fact.ok_or_else(|| StoreError::Corrupt("a statement lacks a part".to_owned()))?.value);
+            text.extend_from_slice(
+                &fact.ok_or_else(|| StoreError::Corrupt("a statement lacks a part".to_owned()))?.value,
+            );
         }
         String::from_utf8(text).map_err(|_| StoreError::Corrupt("a statement is not text".to_owned()))
     }

@@ -33,7 +33,10 @@ impl Executions {
         match execution.state() {
             State::Succeeded => {}
             state @ (State::Queued | State::Running) => {
-                return Err(fault::invalid(format!("Query has not yet finished. Current state: {}", state.name())));
+                return Err(fault::invalid(format!(
+                    "Query has not yet finished. Current state: {}",
+                    state.name()
+                )));
             }
             state @ (State::Failed | State::Cancelled) => {
                 let text = format!("Query did not finish successfully. Final query state: {}", state.name());
@@ -42,7 +45,12 @@ impl Executions {
         }
         let columns = self.columns(execution).await.map_err(|error| fault::store(&error))?;
         if execution.row.manifest.is_some() {
-            return Ok(Page { columns: Vec::new(), rows: Vec::new(), next: None, updated: execution.row.rows });
+            return Ok(Page {
+                columns: Vec::new(),
+                rows: Vec::new(),
+                next: None,
+                updated: execution.row.rows,
+            });
         }
         let url = execution.row.output.as_deref().unwrap_or_default();
         let reader = self.result(execution, url).await?;

@@ -77,7 +77,11 @@ impl Runner {
 
     async fn begin(&self, key: ExecutionKey) -> TaskResult<()> {
         let Some(cancelled) = self.enter(&key) else { return Ok(()) };
-        let place = Place { running: Arc::clone(&self.running), key: key.clone(), signal: self.signal.get().cloned() };
+        let place = Place {
+            running: Arc::clone(&self.running),
+            key: key.clone(),
+            signal: self.signal.get().cloned(),
+        };
         let Some(mut execution) = self.executions.get(&key.scope, &key.id).await? else { return Ok(()) };
         if execution.state().has_ended() {
             return Ok(());
@@ -94,7 +98,8 @@ impl Runner {
             self.executions.fail(execution, &error, 0).await?;
             return Ok(());
         }
-        let (executions, engine, work) = (self.executions.clone(), Arc::clone(&self.engine), self.work.clone());
+        let (executions, engine, work) =
+            (self.executions.clone(), Arc::clone(&self.engine), self.work.clone());
         // Nobody waits for it: its end is in its row.
         drop(self.work.detach(async move {
             run(executions, engine, work, execution, sql, cancelled).await;
@@ -147,7 +152,8 @@ fn hopeless(execution: &Execution, sql: &str) -> Option<QueryError> {
     }
     let ddl = super::state::kind_of(sql) == 0;
     // CREATE TABLE … AS is named by its id and happens once.
-    let ctas = ddl && sql.to_ascii_lowercase().split_whitespace().any(|word| word == "select" || word == "with");
+    let ctas =
+        ddl && sql.to_ascii_lowercase().split_whitespace().any(|word| word == "select" || word == "with");
     (ddl && !ctas).then(|| {
         QueryError::Internal(
             "GENERIC_INTERNAL_ERROR: the node stopped while this statement ran; it may or may not have taken effect"

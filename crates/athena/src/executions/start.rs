@@ -49,7 +49,11 @@ impl Executions {
             return Ok(id);
         }
         let open = KeyRange::prefix(&index::open_prefix());
-        let waiting = self.store.scan(&open, OPEN_MAX, Direction::Forward).await.map_err(|error| fault::store(&error))?;
+        let waiting = self
+            .store
+            .scan(&open, OPEN_MAX, Direction::Forward)
+            .await
+            .map_err(|error| fault::store(&error))?;
         if waiting.len() >= OPEN_MAX {
             return Err(fault::throttled(format!("{OPEN_MAX} queries wait or run already")));
         }

@@ -83,6 +83,8 @@ impl Operation<State> for GetQueryRuntimeStatistics {
 
     async fn call(state: &State, cx: &Context, input: Self::Input) -> Result<Self::Output, Fault> {
         let execution = state.executions.require(&cx.scope(), &input.query_execution_id).await?;
-        Ok(GetQueryRuntimeStatisticsOutput { query_runtime_statistics: convert::runtime_statistics(&execution) })
+        Ok(GetQueryRuntimeStatisticsOutput {
+            query_runtime_statistics: convert::runtime_statistics(&execution),
+        })
     }
 }

@@ -6,9 +6,9 @@ use headwater_wire::{Access, Context, Fault, Operation};
 use super::start_query_execution::DATA_CATALOG;
 use super::{anywhere, page_size};
 use crate::shapes::{
-    DataCatalog, DataCatalogSummary, GetDataCatalogInput, GetDataCatalogOutput, GetDatabaseInput, GetDatabaseOutput,
-    GetTableMetadataInput, GetTableMetadataOutput, ListDataCatalogsOutput, ListDatabasesInput, ListDatabasesOutput,
-    ListTableMetadataInput, ListTableMetadataOutput, PageInput,
+    DataCatalog, DataCatalogSummary, GetDataCatalogInput, GetDataCatalogOutput, GetDatabaseInput,
+    GetDatabaseOutput, GetTableMetadataInput, GetTableMetadataOutput, ListDataCatalogsOutput,
+    ListDatabasesInput, ListDatabasesOutput, ListTableMetadataInput, ListTableMetadataOutput, PageInput,
 };
 use crate::{State, convert, fault};
 
@@ -90,7 +90,11 @@ impl Operation<State> for ListDatabases {
         check_catalog(&input.catalog_name)?;
         let limit = page_size(input.max_results, PAGE_MAX)?;
         let after = input.next_token.as_deref();
-        let page = state.catalog.databases(&cx.scope(), after, limit + 1).await.map_err(|error| fault::catalog(&error))?;
+        let page = state
+            .catalog
+            .databases(&cx.scope(), after, limit + 1)
+            .await
+            .map_err(|error| fault::catalog(&error))?;
         let shown = &page[..page.len().min(limit)];
         Ok(ListDatabasesOutput {
             database_list: shown.iter().map(|database| convert::database(database)).collect(),

@@ -38,7 +38,11 @@ impl Operation<State> for StartQueryExecution {
     }
 }
 
-async fn request(state: &State, cx: &Context, input: StartQueryExecutionInput) -> Result<StartRequest, Fault> {
+async fn request(
+    state: &State,
+    cx: &Context,
+    input: StartQueryExecutionInput,
+) -> Result<StartRequest, Fault> {
     if input.query_string.trim().is_empty() || input.query_string.len() > STATEMENT_BYTES_MAX {
         return Err(fault::invalid(format!("QueryString has 1 to {STATEMENT_BYTES_MAX} bytes")));
     }
@@ -58,7 +62,8 @@ async fn request(state: &State, cx: &Context, input: StartQueryExecutionInput) -
     if !settings.enabled {
         return Err(fault::invalid(format!("WorkGroup {workgroup} is disabled.")));
     }
-    let own = input.result_configuration.and_then(|result| result.output_location).filter(|text| !text.is_empty());
+    let own =
+        input.result_configuration.and_then(|result| result.output_location).filter(|text| !text.is_empty());
     let chosen = if settings.enforce && settings.output_location.is_some() {
         settings.output_location
     } else {

@@ -164,8 +164,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, ListArray,
-        StringArray, StructArray, TimestampMicrosecondArray,
+        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
+        ListArray, StringArray, StructArray, TimestampMicrosecondArray,
     };
     use arrow::datatypes::{Field, Int32Type};
 
@@ -181,7 +181,14 @@ mod tests {
         let check = |array: ArrayRef, want: &str| assert_eq!(cell(array).as_deref(), Some(want));
         check(Arc::new(BooleanArray::from(vec![true])), "true");
         check(Arc::new(Int32Array::from(vec![-7])), "-7");
-        for (value, text) in [(1.0, "1.0"), (0.1, "0.1"), (1e7, "1.0E7"), (1.5e-5, "1.5E-5"), (123.25, "123.25"), (0.001, "0.001")] {
+        for (value, text) in [
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (1e7, "1.0E7"),
+            (1.5e-5, "1.5E-5"),
+            (123.25, "123.25"),
+            (0.001, "0.001"),
+        ] {
             check(Arc::new(Float64Array::from(vec![value])), text);
         }
         check(Arc::new(Decimal128Array::from(vec![1250]).with_precision_and_scale(10, 2).unwrap()), "12.50");

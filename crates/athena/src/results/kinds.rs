@@ -26,7 +26,10 @@ pub fn column(name: &str, data_type: &DataType) -> ColumnRow {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             ("varbinary", 1_073_741_824, 0)
         }
-        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::ListView(_)
+        DataType::List(_)
+        | DataType::LargeList(_)
+        | DataType::FixedSizeList(..)
+        | DataType::ListView(_)
         | DataType::LargeListView(_) => ("array", 0, 0),
         DataType::Map(..) => ("map", 0, 0),
         DataType::Struct(_) => ("row", 0, 0),

@@ -49,7 +49,9 @@ mod tests {
     #[test]
     fn columns_are_messages() {
         let column = ColumnRow { name: "n".into(), kind: "bigint".into(), precision: 19, scale: 0 };
-        let message = [&b"\x0a\x04hive\x22\x01n\x2a\x01n\x32\x06bigint"[..], &[0x38, 19, 0x40, 0, 0x48, 3, 0x50, 0]].concat();
+        let message =
+            [&b"\x0a\x04hive\x22\x01n\x2a\x01n\x32\x06bigint"[..], &[0x38, 19, 0x40, 0, 0x48, 3, 0x50, 0]]
+                .concat();
         let file = [&[0x22, message.len() as u8][..], &message].concat();
         assert_eq!(encode(&[column]), file);
     }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use headwater_catalog::QueryError;
 
-use super::lexer::{Spanned, Token, tokens};
+use super::cursor::{Parsed, Parser, refuse_at};
+use super::lexer::{Token, tokens};
 use super::statement::{
-    ColumnDefinition, CreateTable, PartitionSpec, Property, RowFormat, Statement, StoredAs, TableName,
+    ColumnDefinition, CreateTable, PartitionSpec, Property, RowFormat, Statement, StoredAs,
 };
 
 /// Parses one statement. What begins like no definition is taken for a query.
@@ -22,14 +23,6 @@ pub fn parse(sql: &str) -> Result<Statement, QueryError> {
     parser.end()?;
     Ok(statement)
 }
-
-struct Parser<'a> {
-    sql: &'a str,
-    tokens: Vec<Spanned>,
-    at: usize,
-}
-
-type Parsed<T> = Result<T, QueryError>;
 
 impl Parser<'_> {
     fn statement(&mut self) -> Parsed<Statement> {
@@ -121,7 +114,11 @@ impl Parser<'_> {
         }
     }
 
-    fn create_table_as(&mut self, name: TableName, if_not_exists: bool) -> Parsed<Statement> {
+    fn create_table_as(
+        &mut self,
+        name: super::statement::TableName,
+        if_not_exists: bool,
+    ) -> Parsed<Statement> {
         let mut properties = BTreeMap::new();
         if self.accept("WITH") {
             self.expect('(')?;
@@ -167,7 +164,12 @@ impl Parser<'_> {
         }
     }
 
-    fn create_table(&mut self, name: TableName, if_not_exists: bool, external: bool) -> Parsed<Statement> {
+    fn create_table(
+        &mut self,
+        name: super::statement::TableName,
+        if_not_exists: bool,
+        external: bool,
+    ) -> Parsed<Statement> {
         let mut table = CreateTable {
             name,
             if_not_exists,
@@ -199,7 +201,9 @@ impl Parser<'_> {
             self.word("SERDEPROPERTIES")?;
             let more = self.properties()?;
             match &mut table.row_format {
-                Some(RowFormat::Serde { properties, .. } | RowFormat::Delimited(properties)) => properties.extend(more),
+                Some(RowFormat::Serde { properties, .. } | RowFormat::Delimited(properties)) => {
+                    properties.extend(more)
+                }
                 None => return Err(self.refuse("WITH SERDEPROPERTIES needs ROW FORMAT before it")),
             }
         } else if self.accept("STORED") {
@@ -470,13 +474,16 @@ impl Parser<'_> {
                 _ => {}
             }
             match self.advance()? {
-                Token::Word(word) | Token::Number(word) | Token::Quoted(word) => text.push_str(&word.to_lowercase()),
+                Token::Word(word) | Token::Number(word) | Token::Quoted(word) => {
+                    text.push_str(&word.to_lowercase())
+                }
                 Token::Symbol(c @ ('<' | '(')) => {
                     depth += 1;
                     text.push(c);
                 }
                 Token::Symbol(c @ ('>' | ')')) => {
-                    depth = depth.checked_sub(1).ok_or_else(|| self.refuse_last("mismatched input in a type"))?;
+                    depth =
+                        depth.checked_sub(1).ok_or_else(|| self.refuse_last("mismatched input in a type"))?;
                     text.push(c);
                 }
                 Token::Symbol(c @ (',' | ':')) => text.push(c),
@@ -504,118 +511,13 @@ impl Parser<'_> {
         self.expect(')')?;
         Ok(properties)
     }
-
-    fn table_name(&mut self) -> Parsed<TableName> {
-        let mut parts = vec![self.name()?];
-        while self.symbol('.') {
-            parts.push(self.name()?);
-        }
-        let table = parts.pop().expect("a name was just put there");
-        match (parts.pop(), parts.pop(), parts.is_empty()) {
-            (database, None, true) => Ok(TableName { database, table }),
-            (database, Some(catalog), true) if catalog == crate::names::CATALOG => Ok(TableName { database, table }),
-            _ => Err(self.refuse_last("expected [database.]table")),
-        }
-    }
-
-    /// A name, in lower case.
-    fn name(&mut self) -> Parsed<String> {
-        match self.advance()? {
-            Token::Word(word) | Token::Quoted(word) if !word.is_empty() => Ok(word.to_lowercase()),
-            _ => Err(self.refuse_last("expected a name")),
-        }
-    }
-
-    /// A string. Hive takes double quotes for strings, too.
-    fn text(&mut self) -> Parsed<String> {
-        match self.advance()? {
-            Token::Text(text) | Token::Quoted(text) => Ok(text),
-            _ => Err(self.refuse_last("expected a string")),
-        }
-    }
-
-    fn if_exists(&mut self) -> Parsed<bool> {
-        let said = self.accept("IF");
-        if said {
-            self.word("EXISTS")?;
-        }
-        Ok(said)
-    }
-
-    fn if_not_exists(&mut self) -> Parsed<bool> {
-        let said = self.accept("IF");
-        if said {
-            self.word("NOT")?;
-            self.word("EXISTS")?;
-        }
-        Ok(said)
-    }
-
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at).map(|spanned| &spanned.token)
-    }
-
-    fn advance(&mut self) -> Parsed<Token> {
-        let token = self.peek().cloned().ok_or_else(|| self.refuse("the statement ends too early"))?;
-        self.at += 1;
-        Ok(token)
-    }
-
-    fn is(&self, word: &str) -> bool {
-        matches!(self.peek(), Some(Token::Word(found)) if found.eq_ignore_ascii_case(word))
-    }
-
-    fn is_symbol(&self, symbol: char) -> bool {
-        matches!(self.peek(), Some(Token::Symbol(found)) if *found == symbol)
-    }
-
-    fn accept(&mut self, word: &str) -> bool {
-        let found = self.is(word);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn symbol(&mut self, symbol: char) -> bool {
-        let found = self.is_symbol(symbol);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn word(&mut self, word: &str) -> Parsed<()> {
-        if self.accept(word) { Ok(()) } else { Err(self.refuse(&format!("mismatched input. Expecting: {word}"))) }
-    }
-
-    fn expect(&mut self, symbol: char) -> Parsed<()> {
-        if self.symbol(symbol) { Ok(()) } else { Err(self.refuse(&format!("mismatched input. Expecting: '{symbol}'"))) }
-    }
-
-    fn end(&self) -> Parsed<()> {
-        if self.at == self.tokens.len() { Ok(()) } else { Err(self.refuse("mismatched input. Expecting: <EOF>")) }
-    }
-
-    fn refuse(&self, message: &str) -> QueryError {
-        let at = self.tokens.get(self.at).map_or(self.sql.len(), |token| token.span.start);
-        refuse_at(self.sql, at, message)
-    }
-
-    fn refuse_last(&self, message: &str) -> QueryError {
-        let at = self.tokens.get(self.at.saturating_sub(1)).map_or(self.sql.len(), |token| token.span.start);
-        refuse_at(self.sql, at, message)
-    }
-}
-
-fn refuse_at(sql: &str, at: usize, message: &str) -> QueryError {
-    let before = &sql[..at.min(sql.len())];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |tail| tail.chars().count()) + 1;
-    let near: String = sql[at.min(sql.len())..].split_whitespace().next().unwrap_or("<EOF>").chars().take(40).collect();
-    QueryError::User(format!("SYNTAX_ERROR: line {line}:{column}: {message} near '{near}'"))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::statement::TableName;
     use super::*;
 
     fn name(table: &str) -> TableName {
@@ -645,10 +547,16 @@ mod tests {
     fn each_kind_of_statement() {
         let check = |sql: &str, want: Statement| assert_eq!(parse(sql).unwrap(), want, "{sql}");
         check("select 1", Statement::Query("select 1".into()));
-        check("-- x\nWITH a AS (SELECT 1) SELECT * FROM a;", Statement::Query("WITH a AS (SELECT 1) SELECT * FROM a".into()));
+        check(
+            "-- x\nWITH a AS (SELECT 1) SELECT * FROM a;",
+            Statement::Query("WITH a AS (SELECT 1) SELECT * FROM a".into()),
+        );
         check("EXPLAIN (TYPE LOGICAL) SELECT 1", Statement::Explain("SELECT 1".into()));
         check("MSCK REPAIR TABLE T", Statement::RepairTable(name("t")));
-        check("SHOW TABLES IN db 'a*'", Statement::ShowTables { database: Some("db".into()), pattern: Some("a*".into()) });
+        check(
+            "SHOW TABLES IN db 'a*'",
+            Statement::ShowTables { database: Some("db".into()), pattern: Some("a*".into()) },
+        );
         check("DROP TABLE IF EXISTS `t`", Statement::DropTable { name: name("t"), if_exists: true });
         check(
             "ALTER TABLE t ADD IF NOT EXISTS PARTITION (y=2026, m='01') LOCATION 's3://b/x/' PARTITION (y=-1, m='02')",

@@ -2,8 +2,9 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions, Value,
+    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, OrderByExpr,
+    OrderByOptions, Value,
 };
 
 /// `name(args)`.
@@ -18,7 +19,11 @@ pub fn function(name: &str, args: Vec<Expr>) -> Function {
         name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: Vec::new(),
+        }),
         filter: None,
         null_treatment: None,
         over: None,
@@ -30,7 +35,11 @@ pub fn function(name: &str, args: Vec<Expr>) -> Function {
 pub fn ordered(mut function: Function, expr: Expr, ascending: bool) -> Function {
     if let FunctionArguments::List(list) = &mut function.args {
         let options = OrderByOptions { asc: Some(ascending), nulls_first: Some(false) };
-        list.clauses.push(FunctionArgumentClause::OrderBy(vec![OrderByExpr { expr, options, with_fill: None }]));
+        list.clauses.push(FunctionArgumentClause::OrderBy(vec![OrderByExpr {
+            expr,
+            options,
+            with_fill: None,
+        }]));
     }
     function
 }

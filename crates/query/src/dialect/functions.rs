@@ -31,15 +31,92 @@ pub fn mapping(name: &str) -> Option<Mapping> {
 
 /// Names under which DataFusion computes the same. Sorted.
 const SAME: &[&str] = &[
-    "abs", "acos", "approx_distinct", "array_agg", "array_distinct", "array_except", "array_intersect", "array_max",
-    "array_min", "array_union", "asin", "atan", "atan2", "avg", "bool_and", "bool_or", "cbrt", "ceil", "chr",
-    "coalesce", "concat_ws", "corr", "cos", "cosh", "count", "covar_pop", "covar_samp", "cume_dist", "current_date",
-    "degrees", "dense_rank", "exp", "first_value", "flatten", "floor", "lag", "last_value", "lead", "length", "ln",
-    "log", "log10", "log2", "lower", "lpad", "ltrim", "map_keys", "map_values", "max", "min", "now", "nth_value",
-    "ntile", "nullif", "percent_rank", "pi", "power", "radians", "random", "rank", "regexp_like", "regr_intercept",
-    "regr_slope", "round", "row_number", "rpad", "rtrim", "sha256", "sha512", "sin", "sinh", "sqrt", "starts_with",
-    "stddev", "stddev_pop", "stddev_samp", "strpos", "sum", "tan", "tanh", "translate", "trim", "upper", "uuid",
-    "var_pop", "var_samp",
+    "abs",
+    "acos",
+    "approx_distinct",
+    "array_agg",
+    "array_distinct",
+    "array_except",
+    "array_intersect",
+    "array_max",
+    "array_min",
+    "array_union",
+    "asin",
+    "atan",
+    "atan2",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "cbrt",
+    "ceil",
+    "chr",
+    "coalesce",
+    "concat_ws",
+    "corr",
+    "cos",
+    "cosh",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "cume_dist",
+    "current_date",
+    "degrees",
+    "dense_rank",
+    "exp",
+    "first_value",
+    "flatten",
+    "floor",
+    "lag",
+    "last_value",
+    "lead",
+    "length",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "lower",
+    "lpad",
+    "ltrim",
+    "map_keys",
+    "map_values",
+    "max",
+    "min",
+    "now",
+    "nth_value",
+    "ntile",
+    "nullif",
+    "percent_rank",
+    "pi",
+    "power",
+    "radians",
+    "random",
+    "rank",
+    "regexp_like",
+    "regr_intercept",
+    "regr_slope",
+    "round",
+    "row_number",
+    "rpad",
+    "rtrim",
+    "sha256",
+    "sha512",
+    "sin",
+    "sinh",
+    "sqrt",
+    "starts_with",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "strpos",
+    "sum",
+    "tan",
+    "tanh",
+    "translate",
+    "trim",
+    "upper",
+    "uuid",
+    "var_pop",
+    "var_samp",
 ];
 
 /// Trino's name and ours.
@@ -132,12 +209,6 @@ fn special(name: &str) -> Option<Special> {
             Ok(cast(CastKind::Cast, value, DataType::Date))
         },
         "e" => |_, _| Ok(call("exp", vec![number(1)])),
-        "from_base64" => |_, args| with_encoding("decode", args, "base64"),
-        "from_hex" => |_, args| with_encoding("decode", args, "hex"),
-        "from_utf8" => |_, args| {
-            let [value] = exactly(args, "from_utf8")?;
-            Ok(cast(CastKind::Cast, value, DataType::Varchar(None)))
-        },
         "greatest" => |_, args| null_if_any("greatest", args),
         "least" => |_, args| null_if_any("least", args),
         "if" => |_, args| match <[Expr; 3]>::try_from(args) {
@@ -156,10 +227,6 @@ fn special(name: &str) -> Option<Special> {
         },
         "max_by" => |function, args| by(function, args, false),
         "min_by" => |function, args| by(function, args, true),
-        "md5" => |_, args| {
-            let [value] = exactly(args, "md5")?;
-            Ok(call("digest", vec![value, text("md5")]))
-        },
         "mod" => |_, args| {
             let [left, right] = exactly(args, "mod")?;
             Ok(nested(binary(left, BinaryOperator::Modulo, right)))
@@ -172,18 +239,36 @@ fn special(name: &str) -> Option<Special> {
         },
         "slice" => |_, args| {
             let [array, start, length] = exactly(args, "slice")?;
-            let end = binary(binary(start.clone(), BinaryOperator::Plus, length), BinaryOperator::Minus, number(1));
+            let end =
+                binary(binary(start.clone(), BinaryOperator::Plus, length), BinaryOperator::Minus, number(1));
             Ok(call("array_slice", vec![array, start, end]))
+        },
+        "try" => |_, args| match exactly(args, "try")? {
+            [Expr::Cast { expr, data_type, .. }] => Ok(cast(CastKind::TryCast, *expr, data_type)),
+            _ => Err(unsupported("TRY of anything but a CAST; use TRY_CAST")),
+        },
+        _ => return bytes(name),
+    })
+}
+
+/// Functions of bytes and their texts.
+fn bytes(name: &str) -> Option<Special> {
+    Some(match name {
+        "from_base64" => |_, args| with_encoding("decode", args, "base64"),
+        "from_hex" => |_, args| with_encoding("decode", args, "hex"),
+        "from_utf8" => |_, args| {
+            let [value] = exactly(args, "from_utf8")?;
+            Ok(cast(CastKind::Cast, value, DataType::Varchar(None)))
+        },
+        "md5" => |_, args| {
+            let [value] = exactly(args, "md5")?;
+            Ok(call("digest", vec![value, text("md5")]))
         },
         "to_base64" => |_, args| with_encoding("encode", args, "base64pad"),
         "to_hex" => |_, args| Ok(call("upper", vec![with_encoding("encode", args, "hex")?])),
         "to_utf8" => |_, args| {
             let [value] = exactly(args, "to_utf8")?;
             Ok(cast(CastKind::Cast, value, DataType::Bytea))
-        },
-        "try" => |_, args| match exactly(args, "try")? {
-            [Expr::Cast { expr, data_type, .. }] => Ok(cast(CastKind::TryCast, *expr, data_type)),
-            _ => Err(unsupported("TRY of anything but a CAST; use TRY_CAST")),
         },
         _ => return None,
     })
@@ -208,7 +293,9 @@ pub fn plain_arguments(function: &Function) -> Option<Vec<Expr>> {
 fn exactly<const N: usize>(args: Vec<Expr>, name: &str) -> Result<[Expr; N], QueryError> {
     let count = args.len();
     <[Expr; N]>::try_from(args).map_err(|_| {
-        QueryError::User(format!("SYNTAX_ERROR: line 1:1: Unexpected parameters for function {name}: {count} instead of {N}"))
+        QueryError::User(format!(
+            "SYNTAX_ERROR: line 1:1: Unexpected parameters for function {name}: {count} instead of {N}"
+        ))
     })
 }
 
@@ -228,7 +315,11 @@ fn null_if_any(name: &str, args: Vec<Expr>) -> Result<Expr, QueryError> {
     let any = args
         .iter()
         .map(|arg| Expr::IsNull(Box::new(nested(arg.clone()))))
-        .reduce(|left, right| Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::Or, right: Box::new(right) })
+        .reduce(|left, right| Expr::BinaryOp {
+            left: Box::new(left),
+            op: BinaryOperator::Or,
+            right: Box::new(right),
+        })
         .ok_or_else(|| unsupported(format_args!("{name} without arguments")))?;
     Ok(case(any, null(), Some(call(name, args))))
 }

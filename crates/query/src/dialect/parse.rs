@@ -20,7 +20,8 @@ pub fn statement(sql: &str) -> Result<Statement, QueryError> {
         )));
     }
     let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| refuse(&error.to_string()))?;
+    let tokens =
+        Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| refuse(&error.to_string()))?;
     let tokens: Vec<TokenWithSpan> = tokens.into_iter().map(folded).collect();
     let mut parser = Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
     let mut statements = parser.parse_statements().map_err(|error| match error {

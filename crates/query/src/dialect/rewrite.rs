@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Fetch, Function, FunctionArguments, LimitClause, Query, Select,
-    SelectItem, SetExpr, Statement, TableFactor, TableSample, TableSampleKind, TableSampleMethod, TypedString, Value,
-    VisitMut, VisitorMut,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Fetch, Function, FunctionArguments, LimitClause,
+    Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableSample, TableSampleKind,
+    TableSampleMethod, TypedString, Value, VisitMut, VisitorMut,
 };
 use headwater_catalog::QueryError;
 
@@ -83,7 +83,8 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<QueryError> {
         if select.projection.is_empty() {
             let place = position::of_name(self.sql, "from");
-            let text = format!("SYNTAX_ERROR: {place}: mismatched input 'FROM'. Expecting: '*', <expression>");
+            let text =
+                format!("SYNTAX_ERROR: {place}: mismatched input 'FROM'. Expecting: '*', <expression>");
             return ControlFlow::Break(QueryError::User(text));
         }
         ControlFlow::Continue(())
@@ -125,8 +126,11 @@ impl Rewriter<'_> {
         let quantity = quantity.unwrap_or_else(|| super::build::number(1));
         match &mut query.limit_clause {
             None => {
-                query.limit_clause =
-                    Some(LimitClause::LimitOffset { limit: Some(quantity), offset: None, limit_by: Vec::new() });
+                query.limit_clause = Some(LimitClause::LimitOffset {
+                    limit: Some(quantity),
+                    offset: None,
+                    limit_by: Vec::new(),
+                });
             }
             Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(quantity),
             Some(_) => return Err(unsupported("LIMIT and FETCH together")),
@@ -179,17 +183,20 @@ impl Rewriter<'_> {
         let name = name.trim_matches('"').to_owned();
         let Some(mapping) = mapping(&name) else {
             let place = position::of_name(self.sql, &name);
-            return Err(QueryError::User(format!("FUNCTION_NOT_FOUND: {place}: Function '{name}' not registered")));
+            return Err(QueryError::User(format!(
+                "FUNCTION_NOT_FOUND: {place}: Function '{name}' not registered"
+            )));
         };
         match mapping {
             Mapping::Named(target) => {
                 function.name = vec![target.into()].into();
                 if matches!(function.args, FunctionArguments::None) {
-                    function.args = FunctionArguments::List(datafusion::sql::sqlparser::ast::FunctionArgumentList {
-                        duplicate_treatment: None,
-                        args: Vec::new(),
-                        clauses: Vec::new(),
-                    });
+                    function.args =
+                        FunctionArguments::List(datafusion::sql::sqlparser::ast::FunctionArgumentList {
+                            duplicate_treatment: None,
+                            args: Vec::new(),
+                            clauses: Vec::new(),
+                        });
                 }
                 Ok(Expr::Function(function))
             }
@@ -256,10 +263,14 @@ fn extract(field: &DateTimeField, expr: Expr) -> Result<Expr, QueryError> {
 /// clause, so it becomes the condition it means.
 fn sample(factor: &mut TableFactor) -> Result<(), QueryError> {
     let (sample, alias) = match factor {
-        TableFactor::Table { sample, alias, .. } | TableFactor::Derived { sample, alias, .. } => (sample, alias),
+        TableFactor::Table { sample, alias, .. } | TableFactor::Derived { sample, alias, .. } => {
+            (sample, alias)
+        }
         _ => return Ok(()),
     };
-    let Some(TableSampleKind::BeforeTableAlias(clause) | TableSampleKind::AfterTableAlias(clause)) = sample.take() else {
+    let Some(TableSampleKind::BeforeTableAlias(clause) | TableSampleKind::AfterTableAlias(clause)) =
+        sample.take()
+    else {
         return Ok(());
     };
     let share = share(&clause)?;

@@ -32,7 +32,9 @@ fn element_type(kind: &DataType) -> Result<DataType> {
 fn cardinality(args: &[ArrayRef]) -> Result<ArrayRef> {
     let value = &args[0];
     let lengths: Int64Array = match value.data_type() {
-        DataType::List(_) => value.as_list::<i32>().iter().map(|list| list.map(|list| list.len() as i64)).collect(),
+        DataType::List(_) => {
+            value.as_list::<i32>().iter().map(|list| list.map(|list| list.len() as i64)).collect()
+        }
         DataType::Map(..) => value.as_map().iter().map(|map| map.map(|map| map.len() as i64)).collect(),
         other => return refuse(format_args!("Unexpected parameters ({other}) for function cardinality")),
     };
@@ -53,7 +55,9 @@ fn element_at(args: &[ArrayRef]) -> Result<ArrayRef> {
                     continue;
                 }
                 let offset = i64::from(lists.value_offsets()[row]);
-                indices.push(place(wanted.value(row), i64::from(lists.value_length(row)))?.map(|at| offset + at));
+                indices.push(
+                    place(wanted.value(row), i64::from(lists.value_length(row)))?.map(|at| offset + at),
+                );
             }
             (Arc::clone(lists.values()), indices)
         }
@@ -72,7 +76,8 @@ fn element_at(args: &[ArrayRef]) -> Result<ArrayRef> {
         }
         other => return refuse(format_args!("Unexpected parameters ({other}) for function element_at")),
     };
-    let indices: UInt64Array = indices.into_iter().map(|at| at.and_then(|at| u64::try_from(at).ok())).collect();
+    let indices: UInt64Array =
+        indices.into_iter().map(|at| at.and_then(|at| u64::try_from(at).ok())).collect();
     Ok(take(&values, &indices, None)?)
 }
 

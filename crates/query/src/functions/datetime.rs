@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int32Array, Int64Array, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Int32Array, Int64Array, TimestampMicrosecondArray,
+};
 use arrow::compute::{DatePart, cast, date_part};
 use arrow::datatypes::{DataType, Date32Type, Int32Type};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime};
@@ -157,7 +159,11 @@ fn date_diff(args: &[ArrayRef]) -> Result<ArrayRef> {
     let mut result = Vec::with_capacity(from.len());
     for row in 0..from.len() {
         let known = !names.is_null(row) && !from.is_null(row) && !to.is_null(row);
-        result.push(if known { Some(between(unit(names.value(row))?, from.value(row), to.value(row))?) } else { None });
+        result.push(if known {
+            Some(between(unit(names.value(row))?, from.value(row), to.value(row))?)
+        } else {
+            None
+        });
     }
     Ok(Arc::new(Int64Array::from(result)))
 }

@@ -117,7 +117,9 @@ pub fn integers(array: &ArrayRef) -> Result<Int64Array> {
 /// The argument as moments in UTC, in microseconds.
 pub fn moments(array: &ArrayRef) -> Result<TimestampMicrosecondArray> {
     let plain = match array.data_type() {
-        DataType::Timestamp(_, Some(_)) => cast(array, &DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())))?,
+        DataType::Timestamp(_, Some(_)) => {
+            cast(array, &DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())))?
+        }
         _ => Arc::clone(array),
     };
     let moments = cast(&plain, &MOMENT)?;

@@ -19,7 +19,9 @@ pub fn functions() -> Vec<Function> {
         Function::new("hw_json_array_length", &[1], always!(DataType::Int64), |args| {
             let lengths: Int64Array = texts(&args[0])?
                 .iter()
-                .map(|text| serde_json::from_str::<Value>(text?).ok()?.as_array().map(|items| items.len() as i64))
+                .map(|text| {
+                    serde_json::from_str::<Value>(text?).ok()?.as_array().map(|items| items.len() as i64)
+                })
                 .collect();
             Ok(Arc::new(lengths))
         }),
@@ -138,7 +140,8 @@ mod tests {
 
     #[test]
     fn paths_lead_to_values() {
-        let document: Value = serde_json::from_str(r#"{"a":{"b c":[1,{"d":"x"}]},"n":null,"t":true}"#).unwrap();
+        let document: Value =
+            serde_json::from_str(r#"{"a":{"b c":[1,{"d":"x"}]},"n":null,"t":true}"#).unwrap();
         let at = |path: &str| find(&document, &compile(path).unwrap()).and_then(scalar);
         assert_eq!(at("$.a[\"b c\"][1].d").as_deref(), Some("x"));
         assert_eq!(at("$['a']['b c'][0]").as_deref(), Some("1"));

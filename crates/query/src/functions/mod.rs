@@ -7,7 +7,7 @@ mod function;
 mod json;
 mod moments;
 mod number_text;
-mod patterns;
+pub mod patterns;
 mod regexps;
 mod strings;
 mod urls;

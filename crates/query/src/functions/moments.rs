@@ -20,7 +20,9 @@ type Compile = fn(&str) -> Result<Pattern, String>;
 pub fn functions() -> Vec<Function> {
     vec![
         Function::new("hw_date_format", &[2], always!(DataType::Utf8), |args| written(args, Pattern::mysql)),
-        Function::new("hw_format_datetime", &[2], always!(DataType::Utf8), |args| written(args, Pattern::joda)),
+        Function::new("hw_format_datetime", &[2], always!(DataType::Utf8), |args| {
+            written(args, Pattern::joda)
+        }),
         Function::new("hw_date_parse", &[2], always!(MOMENT), |args| read(args, Pattern::mysql)),
         Function::new("hw_parse_datetime", &[2], always!(zoned()), |args| {
             Ok(cast(&read(args, Pattern::joda)?, &zoned())?)

@@ -9,8 +9,12 @@ enum Item {
     Literal(char),
     /// A number of at least so many digits.
     Number(Field, usize),
-    MonthName { short: bool },
-    DayName { short: bool },
+    MonthName {
+        short: bool,
+    },
+    DayName {
+        short: bool,
+    },
     Half,
     Fraction(usize),
     Zone,
@@ -36,7 +40,17 @@ enum Field {
 pub struct Pattern(Vec<Item>);
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -55,7 +69,9 @@ impl Pattern {
             match code {
                 'T' => items.extend(Self::mysql("%H:%i:%s")?.0),
                 'r' => items.extend(Self::mysql("%h:%i:%s %p")?.0),
-                'D' | 'U' | 'u' | 'V' | 'w' | 'X' => return Err(format!("%{code} not supported in date format string")),
+                'D' | 'U' | 'u' | 'V' | 'w' | 'X' => {
+                    return Err(format!("%{code} not supported in date format string"));
+                }
                 _ => items.push(mysql_item(code)),
             }
         }
@@ -94,7 +110,9 @@ impl Pattern {
                 Item::Literal(c) => text.push(c),
                 Item::Number(field, digits) => text += &format!("{:0digits$}", field.of(at)),
                 Item::MonthName { short } => text += shortened(MONTHS[at.month0() as usize], short),
-                Item::DayName { short } => text += shortened(DAYS[at.weekday().num_days_from_monday() as usize], short),
+                Item::DayName { short } => {
+                    text += shortened(DAYS[at.weekday().num_days_from_monday() as usize], short)
+                }
                 Item::Half => text += if at.hour() < 12 { "AM" } else { "PM" },
                 Item::Fraction(digits) => {
                     let nanos = format!("{:09}", at.nanosecond() % 1_000_000_000);
@@ -183,7 +201,10 @@ fn joda_item(letter: char, count: usize) -> Result<Item, String> {
     })
 }
 
-fn joda_quoted(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, items: &mut Vec<Item>) -> Result<(), String> {
+fn joda_quoted(
+    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    items: &mut Vec<Item>,
+) -> Result<(), String> {
     if chars.peek() == Some(&'\'') {
         chars.next();
         items.push(Item::Literal('\''));
@@ -363,7 +384,10 @@ mod tests {
         let parse = |pattern: &str, text: &str| Pattern::mysql(pattern).unwrap().parse(text);
         assert_eq!(parse("%Y-%m-%d %H:%i:%s.%f", "2026-03-04 15:06:07.89").unwrap(), at);
         assert_eq!(parse("%Y%m%d", "20260304").unwrap(), micros("2026-03-04T00:00:00"));
-        assert_eq!(parse("%d/%b/%Y %I:%i %p", "04/mar/2026 12:30 AM").unwrap(), micros("2026-03-04T00:30:00"));
+        assert_eq!(
+            parse("%d/%b/%Y %I:%i %p", "04/mar/2026 12:30 AM").unwrap(),
+            micros("2026-03-04T00:30:00")
+        );
         assert!(parse("%Y-%m-%d", "2026-13-01").is_err());
         assert!(parse("%Y-%m-%d", "2026-01-01x").is_err());
         assert!(Pattern::mysql("%U").is_err());

@@ -36,7 +36,11 @@ fn over(args: &[ArrayRef], mut each: impl FnMut(usize, Option<(&str, &Regex)>) -
         if !known.contains_key(pattern) {
             match Regex::new(pattern) {
                 Ok(regex) => known.insert(pattern, regex),
-                Err(error) => return refuse(format_args!("Invalid regular expression: {error}").to_string().replace('\n', " ")),
+                Err(error) => {
+                    return refuse(
+                        format_args!("Invalid regular expression: {error}").to_string().replace('\n', " "),
+                    );
+                }
             };
         }
         each(row, Some((values.value(row), &known[pattern])))?;
@@ -48,7 +52,10 @@ fn group(regex: &Regex, groups: Option<&Int64Array>, row: usize) -> Result<usize
     let group = groups.map_or(0, |groups| groups.value(row));
     match usize::try_from(group) {
         Ok(group) if group < regex.captures_len() => Ok(group),
-        _ => refuse(format_args!("Pattern has {} groups. Cannot access group {group}", regex.captures_len() - 1)),
+        _ => refuse(format_args!(
+            "Pattern has {} groups. Cannot access group {group}",
+            regex.captures_len() - 1
+        )),
     }
 }
 

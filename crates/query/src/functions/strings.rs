@@ -15,7 +15,8 @@ use super::number_text;
 /// The functions of this file.
 pub fn functions() -> Vec<Function> {
     vec![
-        Function::new("hw_text", &[1], always!(DataType::Utf8), text).identity_for(|kind| *kind == DataType::Utf8),
+        Function::new("hw_text", &[1], always!(DataType::Utf8), text)
+            .identity_for(|kind| *kind == DataType::Utf8),
         Function::new("hw_whole", &[1], |types| Ok(whole_type(&types[0])), whole)
             .identity_for(|kind| whole_type(kind) == *kind && !kind.is_floating()),
         Function::new("hw_substr", &[2, 3], always!(DataType::Utf8), substr),
@@ -33,8 +34,12 @@ pub fn text_list() -> DataType {
 fn text(args: &[ArrayRef]) -> Result<ArrayRef> {
     let value = &args[0];
     let texts: StringArray = match value.data_type() {
-        DataType::Float64 => value.as_primitive::<Float64Type>().iter().map(|v| v.map(number_text::double)).collect(),
-        DataType::Float32 => value.as_primitive::<Float32Type>().iter().map(|v| v.map(number_text::real)).collect(),
+        DataType::Float64 => {
+            value.as_primitive::<Float64Type>().iter().map(|v| v.map(number_text::double)).collect()
+        }
+        DataType::Float32 => {
+            value.as_primitive::<Float32Type>().iter().map(|v| v.map(number_text::real)).collect()
+        }
         DataType::Timestamp(_, zone) => {
             let zone = if zone.is_some() { " UTC" } else { "" };
             moments(value)?.iter().map(|v| v.map(|v| number_text::moment(v) + zone)).collect()
@@ -158,7 +163,8 @@ mod tests {
 
     #[test]
     fn parts_are_counted_from_either_end() {
-        let check = |start, length, want| assert_eq!(part_of("abcdé", start, length), want, "{start} {length}");
+        let check =
+            |start, length, want| assert_eq!(part_of("abcdé", start, length), want, "{start} {length}");
         check(1, i64::MAX, "abcdé");
         check(-2, i64::MAX, "dé");
         check(-2, 1, "d");

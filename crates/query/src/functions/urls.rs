@@ -16,8 +16,11 @@ pub fn functions() -> Vec<Function> {
         Function::new("hw_url_extract_parameter", &[2], always!(DataType::Utf8), |args| {
             let names = super::function::texts(&args[1])?;
             let urls = super::function::texts(&args[0])?;
-            let values: arrow::array::StringArray =
-                urls.iter().zip(&names).map(|(url, name)| parameter(url?, name?).map(str::to_owned)).collect();
+            let values: arrow::array::StringArray = urls
+                .iter()
+                .zip(&names)
+                .map(|(url, name)| parameter(url?, name?).map(str::to_owned))
+                .collect();
             Ok(std::sync::Arc::new(values))
         }),
     ]
@@ -59,7 +62,10 @@ mod tests {
         let url = "https://ada@example.org:8443/a/b?x=1&y=#end";
         assert_eq!(host(url), Some("example.org"));
         assert_eq!(split(url).map(|(_, path, _)| path), Some("/a/b"));
-        assert_eq!((parameter(url, "x"), parameter(url, "y"), parameter(url, "z")), (Some("1"), Some(""), None));
+        assert_eq!(
+            (parameter(url, "x"), parameter(url, "y"), parameter(url, "z")),
+            (Some("1"), Some(""), None)
+        );
         assert_eq!(host("not a url"), None);
     }
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use headwater_base::Caller;
-use headwater_objects::{Bucket, Listed, ListQuery, ObjectError, ObjectInfo, ObjectReader, Objects};
+use headwater_objects::{Bucket, ListQuery, Listed, ObjectError, ObjectInfo, ObjectReader, Objects};
 use headwater_store::Lsn;
 use tokio::sync::OnceCell;
 
@@ -137,10 +137,13 @@ impl Snapshot {
 
     /// The bucket of a location, if the caller may read it.
     pub async fn bucket(&self, location: &Location) -> Result<Arc<Bucket>, QueryError> {
-        let bucket = self.objects.bucket(&location.bucket).await.map_err(|error| object_error(&error, location))?;
+        let bucket =
+            self.objects.bucket(&location.bucket).await.map_err(|error| object_error(&error, location))?;
         if bucket.owner != self.caller.account {
             let name = location.bucket.as_str();
-            return Err(QueryError::User(format!("PERMISSION_DENIED: Access denied when reading s3://{name}")));
+            return Err(QueryError::User(format!(
+                "PERMISSION_DENIED: Access denied when reading s3://{name}"
+            )));
         }
         Ok(bucket)
     }
@@ -152,7 +155,8 @@ impl Snapshot {
     ) -> Result<Arc<Vec<Arc<TableFile>>>, QueryError> {
         let bucket = self.bucket(location).await?;
         let mut files = Vec::new();
-        let mut query = ListQuery { prefix: location.prefix.clone(), limit: LIST_PAGE, ..ListQuery::default() };
+        let mut query =
+            ListQuery { prefix: location.prefix.clone(), limit: LIST_PAGE, ..ListQuery::default() };
         loop {
             let page =
                 self.objects.list(&bucket, &query).await.map_err(|error| object_error(&error, location))?;
@@ -199,9 +203,10 @@ fn is_data(prefix: &str, info: &ObjectInfo) -> bool {
 
 fn object_error(error: &ObjectError, location: &Location) -> QueryError {
     match error {
-        ObjectError::NoSuchBucket(name) => {
-            QueryError::User(format!("HIVE_FILESYSTEM_ERROR: bucket {name} of {} does not exist", location.url()))
-        }
+        ObjectError::NoSuchBucket(name) => QueryError::User(format!(
+            "HIVE_FILESYSTEM_ERROR: bucket {name} of {} does not exist",
+            location.url()
+        )),
         other => internal(other),
     }
 }

@@ -7,5 +7,6 @@ pub mod files;
 pub mod footers;
 pub mod location;
 pub mod parquet;
+pub mod projection;
 pub mod prune;
 pub mod text;

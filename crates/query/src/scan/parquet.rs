@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -98,7 +98,8 @@ fn groups(mut files: Vec<FileOfPartition>, parallelism: usize) -> Vec<FileGroup>
     let count = parallelism.clamp(1, files.len().max(1));
     let mut groups: Vec<(u64, Vec<PartitionedFile>)> = (0..count).map(|_| (0, Vec::new())).collect();
     for (ordinal, (file, values)) in files.into_iter().enumerate() {
-        let lightest = groups.iter_mut().min_by_key(|(bytes, _)| *bytes).expect("there is at least one group");
+        let lightest =
+            groups.iter_mut().min_by_key(|(bytes, _)| *bytes).expect("there is at least one group");
         lightest.0 += file.info.size;
         let mut entry = PartitionedFile::new(format!("file-{ordinal}"), file.info.size).with_extension(file);
         entry.partition_values = values;

@@ -41,7 +41,10 @@ fn has_subquery(filter: &Expr) -> bool {
         .exists(|expr| {
             Ok(matches!(
                 expr,
-                Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::OuterReferenceColumn(..)
+                Expr::ScalarSubquery(_)
+                    | Expr::InSubquery(_)
+                    | Expr::Exists(_)
+                    | Expr::OuterReferenceColumn(..)
             ))
         })
         .unwrap_or(true)
@@ -141,7 +144,8 @@ pub fn typed_values(partition: &Partition, keys: &[FieldRef]) -> Result<Vec<Scal
     partition.values.iter().zip(keys).map(|(text, key)| typed_value(text, key)).collect()
 }
 
-fn typed_value(text: &str, key: &FieldRef) -> Result<ScalarValue, QueryError> {
+/// One value as a value of the key column's type.
+pub fn typed_value(text: &str, key: &FieldRef) -> Result<ScalarValue, QueryError> {
     let refuse = || {
         QueryError::User(format!(
             "HIVE_INVALID_PARTITION_VALUE: Invalid partition value '{text}' for {} partition key: {}",

@@ -61,9 +61,13 @@ impl TextScan {
         let mut groups: Vec<(u64, Vec<FileOfPartition>)> = (0..count).map(|_| (0, Vec::new())).collect();
         for (file, values) in self.files {
             if let Some(ending) = unreadable(file.info.key.as_str()) {
-                return Err(external(unsupported(format_args!("{}: {ending} files can't be read", file.url()))));
+                return Err(external(unsupported(format_args!(
+                    "{}: {ending} files can't be read",
+                    file.url()
+                ))));
             }
-            let lightest = groups.iter_mut().min_by_key(|(bytes, _)| *bytes).expect("there is at least one group");
+            let lightest =
+                groups.iter_mut().min_by_key(|(bytes, _)| *bytes).expect("there is at least one group");
             lightest.0 += file.info.size;
             lightest.1.push((file, values));
         }
@@ -145,13 +149,20 @@ impl Layout {
             Decoder::Json { decoder, skip_malformed } => {
                 let decoded = decoder.decode(lines);
                 if let (Some(misfit), false) = (decoded.misfits.first(), *skip_malformed) {
-                    let text = format!("HIVE_BAD_DATA: Error parsing a JSON row of {}: {}", file.url(), misfit.reason);
+                    let text = format!(
+                        "HIVE_BAD_DATA: Error parsing a JSON row of {}: {}",
+                        file.url(),
+                        misfit.reason
+                    );
                     return Err(external(QueryError::User(text)));
                 }
                 decoded.batch
             }
             Decoder::Separated(decoder) => decoder.decode(lines).map_err(|why| {
-                external(QueryError::User(format!("HIVE_BAD_DATA: Error parsing a row of {}: {why}", file.url())))
+                external(QueryError::User(format!(
+                    "HIVE_BAD_DATA: Error parsing a row of {}: {why}",
+                    file.url()
+                )))
             })?,
         };
         let rows = decoded.num_rows();
@@ -252,7 +263,8 @@ impl FileLines {
             }
         }
         if self.rest.len() > LINE_BYTES_MAX {
-            let text = format!("HIVE_BAD_DATA: {} has a line of more than {LINE_BYTES_MAX} bytes", self.file.url());
+            let text =
+                format!("HIVE_BAD_DATA: {} has a line of more than {LINE_BYTES_MAX} bytes", self.file.url());
             return Err(external(QueryError::User(text)));
         }
         Ok(())

@@ -40,7 +40,11 @@ impl Shape {
                         position::of_name(sql, name)
                     )));
                 }
-                table.fields().iter().map(|field| listed.iter().position(|name| name == field.name())).collect()
+                table
+                    .fields()
+                    .iter()
+                    .map(|field| listed.iter().position(|name| name == field.name()))
+                    .collect()
             }
         };
         let shape = Self { schema: Arc::clone(table), sources };
@@ -72,7 +76,8 @@ impl Shape {
             }
         }
         let kept = query.fields().len().saturating_sub(keys.len());
-        let last: Vec<String> = query.fields()[kept..].iter().map(|field| field.name().to_lowercase()).collect();
+        let last: Vec<String> =
+            query.fields()[kept..].iter().map(|field| field.name().to_lowercase()).collect();
         if last != keys {
             return Err(QueryError::User(format!(
                 "HIVE_COLUMN_ORDER_MISMATCH: Partition keys must be the last columns in the table and in the same order as the table properties: {keys:?}"
@@ -137,7 +142,8 @@ fn assignable(from: &DataType, to: &DataType) -> bool {
         || (text(from) && text(to))
         || (from.is_integer() && to.is_numeric())
         || (from.is_floating() && to.is_floating())
-        || (matches!(from, T::Decimal128(..) | T::Decimal256(..)) && (to.is_floating() || matches!(to, T::Decimal128(..))))
+        || (matches!(from, T::Decimal128(..) | T::Decimal256(..))
+            && (to.is_floating() || matches!(to, T::Decimal128(..))))
         || (from.is_floating() && matches!(to, T::Decimal128(..)))
         || (matches!(from, T::Timestamp(..)) && matches!(to, T::Timestamp(..)))
         || (matches!(from, T::Date32) && matches!(to, T::Timestamp(..)))

@@ -36,10 +36,15 @@ pub async fn incremental(
     let (database, table) = name
         .split_once('.')
         .ok_or_else(|| QueryError::User(format!("the incremental input {name:?} is not database.table")))?;
-    let from = bookmark(&engine.store, &declared.bookmark).await.map_err(|problem| error::internal(&problem))?;
+    let from =
+        bookmark(&engine.store, &declared.bookmark).await.map_err(|problem| error::internal(&problem))?;
     // Taken before any listing: what is put later belongs to the next run.
     let to = engine.store.snapshot().await.map_err(|problem| error::internal(&problem))?.lsn();
-    Ok(Some(IncrementalInput { database: database.to_owned(), table: table.to_owned(), history: History { from, to } }))
+    Ok(Some(IncrementalInput {
+        database: database.to_owned(),
+        table: table.to_owned(),
+        history: History { from, to },
+    }))
 }
 
 /// `INSERT INTO` and `INSERT OVERWRITE`.
@@ -64,7 +69,9 @@ pub async fn insert(
         let target = if overwrite { TableTarget::Replace(into) } else { TableTarget::Append(into) };
         match write(run, target, &shape, rows).await {
             Err(Failure::Changed(_)) if attempt < ATTEMPTS => {}
-            result => return Ok(outcome(run, StatementKind::Dml, "INSERT", result.map_err(QueryError::from)?)),
+            result => {
+                return Ok(outcome(run, StatementKind::Dml, "INSERT", result.map_err(QueryError::from)?));
+            }
         }
     }
 }
@@ -144,9 +151,9 @@ impl From<QueryError> for Failure {
 impl From<Failure> for QueryError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Changed(what) => {
-                Self::User(format!("HIVE_METASTORE_ERROR: {what} changed while the statement ran; run it again"))
-            }
+            Failure::Changed(what) => Self::User(format!(
+                "HIVE_METASTORE_ERROR: {what} changed while the statement ran; run it again"
+            )),
             Failure::Other(error) => error,
         }
     }
@@ -156,7 +163,9 @@ impl From<TableWriteError> for Failure {
     fn from(error: TableWriteError) -> Self {
         match error {
             TableWriteError::Changed(what) => Self::Changed(what),
-            TableWriteError::Invalid(why) => Self::Other(QueryError::User(format!("HIVE_WRITER_OPEN_ERROR: {why}"))),
+            TableWriteError::Invalid(why) => {
+                Self::Other(QueryError::User(format!("HIVE_WRITER_OPEN_ERROR: {why}")))
+            }
             TableWriteError::Failed(why) => {
                 Self::Other(QueryError::Internal(format!("GENERIC_INTERNAL_ERROR: the write failed: {why}")))
             }
@@ -209,7 +218,10 @@ fn table_schema(into: &Table) -> Result<SchemaRef, QueryError> {
 }
 
 /// What the catalog says of a database that must be there.
-pub async fn require_database(run: &Run, database: &str) -> Result<Arc<headwater_catalog::Database>, QueryError> {
+pub async fn require_database(
+    run: &Run,
+    database: &str,
+) -> Result<Arc<headwater_catalog::Database>, QueryError> {
     match run.catalog.database(&run.request.scope, database).await {
         Ok(found) => Ok(found),
         Err(CatalogError::NotFound(_)) => {

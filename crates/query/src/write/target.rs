@@ -54,7 +54,10 @@ impl Settings {
             }
         }
         if !matches!(settings.format.as_str(), "PARQUET" | "JSON") {
-            return Err(unsupported(format_args!("CTAS with format {}; PARQUET and JSON are written", settings.format)));
+            return Err(unsupported(format_args!(
+                "CTAS with format {}; PARQUET and JSON are written",
+                settings.format
+            )));
         }
         Ok(settings)
     }
@@ -87,10 +90,13 @@ pub fn table(
         (Some(location), _) => location.clone(),
         (None, Some(output)) => format!("{}/tables/{}/", output.trim_end_matches('/'), run.request.id),
         (None, None) => {
-            return Err(QueryError::User("INVALID_TABLE_PROPERTY: line 1:1: external_location is needed".to_owned()));
+            return Err(QueryError::User(
+                "INVALID_TABLE_PROPERTY: line 1:1: external_location is needed".to_owned(),
+            ));
         }
     };
-    let location = Location::parse(&location).map_err(|why| QueryError::User(format!("INVALID_TABLE_PROPERTY: {why}")))?;
+    let location = Location::parse(&location)
+        .map_err(|why| QueryError::User(format!("INVALID_TABLE_PROPERTY: {why}")))?;
     let columns: Vec<Column> = shape
         .schema()
         .fields()

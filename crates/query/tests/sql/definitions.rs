@@ -21,7 +21,10 @@ async fn databases_and_tables_come_and_go() {
     assert!(described[0].starts_with("id                  \tbigint"), "{described:?}");
     assert!(described.iter().any(|line| line.starts_with("# Partition Information")), "{described:?}");
     let created = lake.rows("SHOW CREATE TABLE sales.orders").await.join("\n");
-    assert!(created.contains("`amount` decimal(10,2)") && created.contains("'s3://lake/orders'"), "{created}");
+    assert!(
+        created.contains("`amount` decimal(10,2)") && created.contains("'s3://lake/orders'"),
+        "{created}"
+    );
     assert_eq!(lake.rows("SELECT * FROM sales.orders").await, Vec::<String>::new());
     assert!(lake.error("DROP DATABASE sales").await.contains("not empty"));
     lake.rows("DROP TABLE sales.orders").await;
@@ -43,8 +46,15 @@ async fn a_shown_definition_creates_the_same_table() {
 #[tokio::test]
 async fn partitions_are_added_shown_and_dropped() {
     let lake = Lake::new().await.with_flights().await;
-    assert_eq!(lake.rows("SHOW PARTITIONS flights").await, ["day=2026-01-01", "day=2026-01-02", "day=2026-01-03"]);
-    assert!(lake.error("ALTER TABLE flights ADD PARTITION (day='2026-01-01')").await.starts_with("ALREADY_EXISTS"));
+    assert_eq!(
+        lake.rows("SHOW PARTITIONS flights").await,
+        ["day=2026-01-01", "day=2026-01-02", "day=2026-01-03"]
+    );
+    assert!(
+        lake.error("ALTER TABLE flights ADD PARTITION (day='2026-01-01')")
+            .await
+            .starts_with("ALREADY_EXISTS")
+    );
     lake.rows(
         "ALTER TABLE flights ADD IF NOT EXISTS PARTITION (day='2026-01-01')
          PARTITION (day='elsewhere') LOCATION 's3://lake/flights/day=2026-01-03/'",

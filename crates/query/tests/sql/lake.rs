@@ -9,7 +9,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use headwater_base::{AccountId, Caller, Scope, Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
-use headwater_catalog::{Catalog, Database, Incremental, QueryEngine, QueryError, QueryOutcome, QueryRequest};
+use headwater_catalog::{
+    Catalog, Database, Incremental, QueryEngine, QueryError, QueryOutcome, QueryRequest,
+};
 use headwater_objects::{Attributes, Bucket, BucketName, ListQuery, Listed, ObjectKey, Objects};
 use headwater_query::{Options, Query};
 use headwater_tables::write::{FileWriter, Format, ParquetCompression};
@@ -50,8 +52,7 @@ impl Lake {
         let catalog = Catalog::new(Arc::clone(&store), seams.clone());
         let spill = tempfile::tempdir().unwrap();
         let options = Options::new(spill.path().to_owned());
-        let engine =
-            Query::new(options, store, catalog.clone(), objects.clone()).unwrap();
+        let engine = Query::new(options, store, catalog.clone(), objects.clone(), seams.clone()).unwrap();
         let scope = Scope::new(account(), "eu-west-1".parse().unwrap());
         let bucket =
             objects.create_bucket(&BucketName::new("lake").unwrap(), account(), &scope.region).await.unwrap();
@@ -185,8 +186,11 @@ async fn collect(mut outcome: QueryOutcome) -> Result<Answer, QueryError> {
 /// The rows of a batch: cells with `|` between, null as `NULL`.
 pub fn texts(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::default().with_null("NULL");
-    let columns: Vec<_> =
-        batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap()).collect();
+    let columns: Vec<_> = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
+        .collect();
     (0..batch.num_rows())
         .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("|"))
         .collect()

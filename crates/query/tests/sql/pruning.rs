@@ -8,7 +8,8 @@ use super::lake::Lake;
 
 fn numbers(from: i64, count: i64) -> RecordBatch {
     let n: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + count));
-    let text: ArrayRef = Arc::new(StringArray::from_iter_values((from..from + count).map(|n| format!("text {n}"))));
+    let text: ArrayRef =
+        Arc::new(StringArray::from_iter_values((from..from + count).map(|n| format!("text {n}"))));
     RecordBatch::try_from_iter([("N", n), ("text", text)]).unwrap()
 }
 
@@ -20,7 +21,8 @@ async fn numbered() -> Lake {
     )
     .await;
     for bucket in 0..10 {
-        lake.put_parquet(&format!("numbers/bucket={bucket}/a.parquet"), &numbers(bucket * 10_000, 10_000)).await;
+        lake.put_parquet(&format!("numbers/bucket={bucket}/a.parquet"), &numbers(bucket * 10_000, 10_000))
+            .await;
     }
     lake.rows("MSCK REPAIR TABLE numbers").await;
     lake
@@ -86,4 +88,26 @@ async fn types_in_files_may_be_narrower_than_the_tables() {
     lake.put("w/b.parquet", "this is no Parquet file").await;
     let error = lake.error("SELECT sum(n) FROM wide").await;
     assert!(error.starts_with("HIVE_BAD_DATA") && error.contains("s3://lake/w/b.parquet"), "{error}");
+}
+
+#[tokio::test]
+async fn projected_partitions_need_no_catalog() {
+    let lake = Lake::new().await;
+    lake.rows(
+        "CREATE EXTERNAL TABLE projected (n bigint) PARTITIONED BY (day date, kind string) STORED AS PARQUET
+         LOCATION 's3://lake/projected/' TBLPROPERTIES ('projection.enabled'='true',
+         'projection.day.type'='date', 'projection.day.range'='2025-12-01,NOW', 'projection.day.format'='yyyy-MM-dd',
+         'projection.kind.type'='enum', 'projection.kind.values'='a,b',
+         'storage.location.template'='s3://lake/projected/${day}/${kind}/')",
+    )
+    .await;
+    lake.put_parquet("projected/2025-12-24/a/x.parquet", &numbers(0, 10)).await;
+    lake.put_parquet("projected/2025-12-31/b/x.parquet", &numbers(0, 20)).await;
+    assert_eq!(lake.rows("SELECT count(*), min(day), max(kind) FROM projected").await, ["30|2025-12-24|b"]);
+    let some = lake
+        .run("SELECT count(n) FROM projected WHERE day > DATE '2025-12-30' AND kind = 'b'")
+        .await
+        .unwrap();
+    assert_eq!(some.rows, ["20"]);
+    assert_eq!(lake.rows("SELECT count(*) FROM projected WHERE kind = 'z'").await, ["0"]);
 }

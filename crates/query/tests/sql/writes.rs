@@ -23,7 +23,8 @@ async fn ctas_creates_a_table_with_its_rows() {
     let error = lake.error("CREATE TABLE daily AS SELECT 1 AS x").await;
     assert!(error.starts_with("TABLE_ALREADY_EXISTS"), "{error}");
     assert_eq!(lake.run("CREATE TABLE IF NOT EXISTS daily AS SELECT 1 AS x").await.unwrap().written, Some(0));
-    let error = lake.error("CREATE TABLE other WITH (external_location = 's3://lake/daily/') AS SELECT 1 AS x").await;
+    let error =
+        lake.error("CREATE TABLE other WITH (external_location = 's3://lake/daily/') AS SELECT 1 AS x").await;
     assert!(error.starts_with("HIVE_PATH_ALREADY_EXISTS"), "{error}");
 }
 
@@ -71,7 +72,11 @@ async fn inserts_find_their_columns_and_types() {
     assert_eq!(lake.rows("SELECT a FROM t WHERE day > DATE '2026-01-01'").await, ["y"]);
     assert!(lake.error("INSERT INTO t VALUES (1)").await.starts_with("TYPE_MISMATCH"));
     assert!(lake.error("INSERT INTO t (nope) VALUES (1)").await.starts_with("COLUMN_NOT_FOUND"));
-    assert!(lake.error("INSERT INTO t (n, day) VALUES (3000000000, DATE '2026-01-01')").await.starts_with("INVALID_CAST"));
+    assert!(
+        lake.error("INSERT INTO t (n, day) VALUES (3000000000, DATE '2026-01-01')")
+            .await
+            .starts_with("INVALID_CAST")
+    );
     assert_eq!(lake.rows("SELECT count(*) FROM t").await, ["2"]);
 }
 
@@ -87,7 +92,10 @@ async fn overwriting_replaces() {
 #[tokio::test]
 async fn a_job_reads_each_object_once() {
     let lake = Lake::new().await.with_flights().await;
-    lake.rows("CREATE EXTERNAL TABLE seen (carrier string, delay int) STORED AS PARQUET LOCATION 's3://lake/seen/'").await;
+    lake.rows(
+        "CREATE EXTERNAL TABLE seen (carrier string, delay int) STORED AS PARQUET LOCATION 's3://lake/seen/'",
+    )
+    .await;
     let sql = "INSERT INTO seen SELECT carrier, delay FROM flights";
     let first = lake.incremental(sql, "db.flights");
     assert_eq!(lake.run_request(first.clone()).await.unwrap().written, Some(9));

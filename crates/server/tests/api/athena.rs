@@ -113,7 +113,8 @@ async fn results_are_paged() {
             break;
         }
     }
-    let want: Vec<String> = std::iter::once("x".to_owned()).chain((1..=2500).map(|n| n.to_string())).collect();
+    let want: Vec<String> =
+        std::iter::once("x".to_owned()).chain((1..=2500).map(|n| n.to_string())).collect();
     assert_eq!(values, want);
 }
 
@@ -131,11 +132,17 @@ async fn tables_are_defined_written_and_read() {
         &bucket,
     )
     .await;
-    assert_eq!((created["StatementType"].as_str(), created["SubstatementType"].as_str()), (Some("DDL"), Some("CREATE_TABLE_AS_SELECT")));
+    assert_eq!(
+        (created["StatementType"].as_str(), created["SubstatementType"].as_str()),
+        (Some("DDL"), Some("CREATE_TABLE_AS_SELECT"))
+    );
     let manifest = created["Statistics"]["DataManifestLocation"].as_str().unwrap();
     let path = manifest.strip_prefix("s3:/").unwrap();
     let list = node.s3("GET", path, &[], "").await;
-    assert!(String::from_utf8_lossy(&list.body).starts_with(&format!("s3://{bucket}/orders/day=x/")), "{list:?}");
+    assert!(
+        String::from_utf8_lossy(&list.body).starts_with(&format!("s3://{bucket}/orders/day=x/")),
+        "{list:?}"
+    );
     run(&node, "INSERT INTO shop.orders VALUES (2, 'y')", &bucket).await;
     let read = run(&node, "SELECT id FROM shop.orders WHERE day = 'y'", &bucket).await;
     assert_eq!(rows(&node, &read).await, [[Some("id".to_owned())], [Some("2".to_owned())]]);
@@ -143,7 +150,10 @@ async fn tables_are_defined_written_and_read() {
     assert_eq!(shown["StatementType"], "UTILITY");
     assert_eq!(rows(&node, &shown).await, [[Some("day=x".to_owned())], [Some("day=y".to_owned())]]);
     let listed = node
-        .call("AmazonAthena.ListTableMetadata", json!({ "CatalogName": "AwsDataCatalog", "DatabaseName": "shop" }))
+        .call(
+            "AmazonAthena.ListTableMetadata",
+            json!({ "CatalogName": "AwsDataCatalog", "DatabaseName": "shop" }),
+        )
         .await;
     assert_eq!(listed["TableMetadataList"][0]["Name"], "orders");
     let databases = node.call("AmazonAthena.ListDatabases", json!({ "CatalogName": "AwsDataCatalog" })).await;
@@ -189,7 +199,8 @@ async fn other_accounts_see_nothing_of_it() {
     let input = json!({ "QueryExecutionId": execution["QueryExecutionId"] });
     let error = node.try_call(&node.bob, "AmazonAthena.GetQueryExecution", input).await.unwrap_err();
     assert_eq!(error.code(), Some("InvalidRequestException"));
-    let error = node.try_call(&node.bob, "AmazonAthena.StartQueryExecution", statement("SELECT 1", &bucket)).await;
+    let error =
+        node.try_call(&node.bob, "AmazonAthena.StartQueryExecution", statement("SELECT 1", &bucket)).await;
     assert_eq!(error.unwrap_err().code(), Some("InvalidRequestException"));
 }
 
@@ -253,8 +264,12 @@ async fn workgroups_say_where_results_go() {
     let refused = json!({ "QueryString": "SELECT 1", "WorkGroup": "team" });
     assert_eq!(node.refusal("AmazonAthena.StartQueryExecution", refused).await, "InvalidRequestException");
     let listed = node.call("AmazonAthena.ListWorkGroups", json!({})).await;
-    let names: Vec<&str> =
-        listed["WorkGroups"].as_array().unwrap().iter().map(|group| group["Name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = listed["WorkGroups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| group["Name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["primary", "team"]);
     let delete = json!({ "WorkGroup": "team" });
     assert_eq!(node.refusal("AmazonAthena.DeleteWorkGroup", delete).await, "InvalidRequestException");
