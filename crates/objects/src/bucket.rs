@@ -256,3 +256,59 @@ fn bucket_of(name: &BucketName, record: &BucketRecord) -> Result<Bucket, StoreEr
         created: Timestamp::from_ms(record.created_ms),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use headwater_base::Seams;
+    use headwater_blob::memory::MemoryBlobs;
+
+    use super::*;
+    use crate::{Attributes, ObjectKey};
+
+    /// What a crash between the two steps of a deletion leaves behind.
+    async fn interrupted(holds_an_object: bool) -> (Objects, Arc<Bucket>) {
+        let seams = Seams::simulated(Timestamp::from_ms(1), 1);
+        let store = headwater_store::memory::open(seams.clone());
+        let objects = Objects::without_sweep(store, Arc::new(MemoryBlobs::new(seams.clone())), seams);
+        let name = BucketName::new("bucket").unwrap();
+        let owner = "000000000001".parse().unwrap();
+        let bucket = objects.create_bucket(&name, owner, &"eu-west-1".parse().unwrap()).await.unwrap();
+        if holds_an_object {
+            let key = ObjectKey::new("k").unwrap();
+            objects.put_bytes(&bucket, &key, "x".into(), Attributes::default()).await.unwrap();
+        }
+        let (record, version) = objects.bucket_record(&name).await.unwrap();
+        let deciding = BucketRecord { deleting: true, ..record };
+        let first_step = Commit::new()
+            .expect(keys::bucket("bucket"), version)
+            .put(keys::bucket("bucket"), encode(&deciding))
+            .delete(keys::guard(bucket.incarnation));
+        objects.store.commit(first_step).await.unwrap();
+        (objects, bucket)
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_deletion_of_an_empty_bucket_is_finished() {
+        let (objects, bucket) = interrupted(false).await;
+        assert!(matches!(objects.bucket(&bucket.name).await, Err(ObjectError::NoSuchBucket(_))));
+        assert!(objects.store.get(&keys::alive(bucket.incarnation)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_deletion_of_a_full_bucket_is_undone() {
+        let (objects, bucket) = interrupted(true).await;
+        assert_eq!(objects.bucket(&bucket.name).await.unwrap(), bucket);
+        let key = ObjectKey::new("another").unwrap();
+        objects.put_bytes(&bucket, &key, "x".into(), Attributes::default()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_meets_a_deletion_takes_its_second_step() {
+        let (objects, bucket) = interrupted(true).await;
+        let key = ObjectKey::new("another").unwrap();
+        objects.put_bytes(&bucket, &key, "x".into(), Attributes::default()).await.unwrap();
+        let (objects, bucket) = interrupted(false).await;
+        let put = objects.put_bytes(&bucket, &key, "x".into(), Attributes::default()).await;
+        assert!(matches!(put, Err(ObjectError::NoSuchBucket(_))));
+    }
+}

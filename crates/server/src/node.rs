@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use headwater_base::Seams;
+use headwater_blob::disk::BlobOptions;
+use headwater_blob::memory::MemoryBlobs;
+use headwater_blob::{self as blob, BlobError, Blobs};
 use headwater_identity::{User, Users, UsersError};
 use headwater_store::Store;
 use headwater_store::embedded::{self, OpenError, StoreOptions};
@@ -74,6 +77,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store")]
     Store(#[source] OpenError),
+    /// The place for bodies cannot be opened.
+    #[error("cannot open the place for object bodies")]
+    Blobs(#[source] BlobError),
     /// The address is taken or not ours.
     #[error("cannot listen on {addr}; if another program has the port, choose another with --listen")]
     Listen {
@@ -108,7 +114,8 @@ impl Node {
         telemetry::recorder();
         let (work, ground) = (Work::new(seams.clone()), Work::new(seams.clone()));
         let store = open_store(config.data.clone(), &seams, &ground).await?;
-        let base = Ground { store: store.clone(), users, seams: seams.clone(), work: work.clone() };
+        let blobs = open_blobs(config.data.as_deref(), &seams).await?;
+        let base = Ground { store: store.clone(), blobs, users, seams: seams.clone(), work: work.clone() };
         let house = wiring::build(base);
         let faces = Faces(house.faces.clone());
         work.reconcile(Arc::new(telemetry::Upkeep), telemetry::UPKEEP_EVERY);
@@ -234,6 +241,15 @@ async fn open_store(
             .service(store_loop.name, store_loop.run.map(|ended| ended.map_err(anyhow::Error::from)).boxed());
     }
     Ok(opened.store)
+}
+
+async fn open_blobs(data: Option<&Path>, seams: &Seams) -> Result<Arc<dyn Blobs>, StartError> {
+    match data {
+        None => Ok(Arc::new(MemoryBlobs::new(seams.clone()))),
+        Some(data) => blob::disk::open(data.join("blobs"), BlobOptions::default(), seams.clone())
+            .await
+            .map_err(StartError::Blobs),
+    }
 }
 
 /// The address a client on this machine uses: an unspecified one is reached over loopback.

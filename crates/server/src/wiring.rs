@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use headwater_base::Seams;
+use headwater_blob::Blobs;
 use headwater_identity::{Sts, Users};
 use headwater_kinesis::Kinesis;
+use headwater_objects::Objects;
+use headwater_s3::S3Face;
 use headwater_store::Store;
 use headwater_streams::Streams;
 use headwater_wire::{Authority, Face, OperationRow};
@@ -24,6 +27,7 @@ pub(crate) struct House {
 /// What faces and engines are built on.
 pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) users: Users,
     pub(crate) seams: Seams,
     pub(crate) work: Work,
@@ -31,9 +35,11 @@ pub(crate) struct Ground {
 
 /// Builds engines and faces and starts their reconcilers.
 pub(crate) fn build(ground: Ground) -> House {
-    let Ground { store, users, seams, work } = ground;
-    let streams = Streams::new(Arc::clone(&store), seams, &work);
-    let faces: FaceList = vec![Arc::new(Sts), Arc::new(Kinesis::new(streams))];
+    let Ground { store, blobs, users, seams, work } = ground;
+    let streams = Streams::new(Arc::clone(&store), seams.clone(), &work);
+    let objects = Objects::new(Arc::clone(&store), blobs, seams, &work);
+    let faces: FaceList =
+        vec![Arc::new(Sts), Arc::new(Kinesis::new(streams)), Arc::new(S3Face::new(objects))];
     House { store, authority: Arc::new(users), faces }
 }
 
