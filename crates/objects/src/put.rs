@@ -275,9 +275,11 @@ pub(crate) fn reference(place: &PlaceRecord, namer: &Key) -> Option<Key> {
     }
 }
 
-/// Stages that `namer` no longer names `place`.
+/// Stages that `namer` no longer names `place`. The sweep finds a blob by its file, and an upload
+/// only by its references: so those stay, stale, until the parts are gone.
 pub(crate) fn release(commit: &mut Commit, place: &PlaceRecord, namer: &Key) {
-    if let Some(reference) = reference(place, namer) {
+    if let PlaceRecord::Blob(id) = place {
+        let reference = keys::blob_ref(BlobId(**id), namer);
         commit.stage(|c| c.delete(reference));
     }
 }

@@ -188,6 +188,11 @@ fn without_body(mut answer: Response<AnswerBody>) -> Response<AnswerBody> {
 
 #[cfg(test)]
 mod tests {
+    use headwater_base::{Seams, Timestamp};
+    use headwater_blob::memory::MemoryBlobs;
+    use http::Request;
+    use s3s::Body;
+
     use super::*;
 
     #[test]
@@ -197,5 +202,31 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_nobody_verified_is_refused() {
+        let seams = Seams::simulated(Timestamp::from_ms(0), 1);
+        let store = headwater_store::memory::open(seams.clone());
+        let blobs = Arc::new(MemoryBlobs::new(seams.clone()));
+        let face = S3Face::new(Objects::without_sweep(store, blobs, seams));
+        let signed = [
+            ("authorization", "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=00"),
+            ("x-amz-date", "20260101T000000Z"),
+        ];
+        for (path, headers) in [
+            ("/", &signed[..0]),
+            ("/bucket/key", &signed[..0]),
+            ("/bucket/key", &signed[..]),
+            ("/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature=00", &[]),
+            ("/bucket/key?AWSAccessKeyId=AKID&Signature=00&Expires=9999999999", &[]),
+        ] {
+            let mut request = Request::builder().uri(path).header("host", "localhost");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let answer = face.service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+            assert!(answer.status().is_client_error(), "{path}: {}", answer.status());
+        }
     }
 }

@@ -44,8 +44,8 @@ async fn a_deletion_and_puts_never_lose_an_acknowledged_object() {
         let puts = async {
             let mut acknowledged = 0;
             for n in 0..4 {
-                let name = format!("k{n}");
-                let put = world.objects.put_bytes(&world.bucket, &key(&name), "x".into(), Attributes::default());
+                let name = key(&format!("k{n}"));
+                let put = world.objects.put_bytes(&world.bucket, &name, "x".into(), Attributes::default());
                 acknowledged += usize::from(put.await.is_ok());
                 for _ in 0..round % 5 {
                     tokio::task::yield_now().await;

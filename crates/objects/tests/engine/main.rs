@@ -12,7 +12,9 @@ use bytes::Bytes;
 use headwater_base::{Region, Seams, Timestamp};
 use headwater_blob::Blobs;
 use headwater_blob::memory::MemoryBlobs;
-use headwater_objects::{Attributes, Bucket, BucketName, ObjectKey, ObjectReader, Objects, Sweep};
+use headwater_objects::{
+    Attributes, Bucket, BucketName, Condition, ObjectError, ObjectKey, ObjectReader, Objects, Sweep,
+};
 use headwater_work::Pass;
 
 /// An engine in memory, with a bucket.
@@ -36,6 +38,17 @@ impl World {
 
     async fn put(&self, name: &str, body: impl Into<Bytes>) -> headwater_objects::ObjectInfo {
         self.objects.put_bytes(&self.bucket, &key(name), body.into(), Attributes::default()).await.unwrap()
+    }
+
+    /// Copies within the bucket.
+    async fn copy(
+        &self,
+        source: &headwater_objects::ObjectInfo,
+        name: &str,
+        attributes: Attributes,
+    ) -> Result<headwater_objects::ObjectInfo, ObjectError> {
+        let (bucket, to) = (&self.bucket, key(name));
+        self.objects.copy(bucket, source, bucket, &to, attributes, &Condition::Anything).await
     }
 
     async fn get(&self, name: &str) -> Bytes {

@@ -188,8 +188,8 @@ async fn a_copy_onto_itself_keeps_the_body() {
     for body in [pattern(100, 5), pattern(BIG, 5)] {
         let source = world.put("k", body.clone()).await;
         let attributes = Attributes { content_type: Some("a/b".into()), ..Attributes::default() };
-        let copied = world.objects.copy(&world.bucket, &source, &world.bucket, &key("k"), attributes, &Condition::Anything);
-        assert_eq!(copied.await.unwrap().attributes.content_type.as_deref(), Some("a/b"));
+        let copied = world.copy(&source, "k", attributes).await;
+        assert_eq!(copied.unwrap().attributes.content_type.as_deref(), Some("a/b"));
         world.sweep().await;
         assert_eq!(world.get("k").await, body);
     }
@@ -200,8 +200,8 @@ async fn a_source_replaced_meanwhile_is_not_copied() {
     let world = World::new().await;
     let source = world.put("from", pattern(BIG, 1)).await;
     world.put("from", pattern(BIG, 2)).await;
-    let copy = world.objects.copy(&world.bucket, &source, &world.bucket, &key("to"), Attributes::default(), &Condition::Anything);
-    assert!(matches!(copy.await, Err(ObjectError::Contended)));
+    let copy = world.copy(&source, "to", Attributes::default()).await;
+    assert!(matches!(copy, Err(ObjectError::Contended)));
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ async fn copies_and_sweeps_race_without_loss() {
             for _ in 0..seed % 4 {
                 tokio::task::yield_now().await;
             }
-            world.objects.copy(&world.bucket, &source, &world.bucket, &key("to"), Attributes::default(), &Condition::Anything).await
+            world.copy(&source, "to", Attributes::default()).await
         };
         let delete = async {
             for _ in 0..seed % 3 {

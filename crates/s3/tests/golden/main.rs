@@ -1,0 +1,159 @@
+//! Raw requests and answers of every operation, good and bad: one folder per operation.
+//!
+//! A case is a file of exchanges against a fresh engine in memory that holds the bucket `bucket` of
+//! account 000000000042 and the object `hello.txt`: a request, a line `---`, the answer. Exchanges
+//! are parted by a line `===`. Time and chance are simulated, so answers are the same each time.
+//! With `HEADWATER_BLESS=1` the answers are written anew: look at the difference before committing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use headwater_base::{AccountId, Caller, Seams, Timestamp};
+use headwater_blob::memory::MemoryBlobs;
+use headwater_objects::{Attributes, BucketName, ObjectKey, Objects};
+use headwater_s3::S3Face;
+use headwater_wire::{Access, Authority, Context, Face, Fault, RawBody, Secret, VerifiedRequest};
+use http_body_util::BodyExt;
+
+/// Lets owners do everything and others nothing.
+#[derive(Debug)]
+struct OwnersOnly;
+
+#[async_trait]
+impl Authority for OwnersOnly {
+    async fn secret(&self, _access_key: &str) -> Option<Secret> {
+        None
+    }
+
+    async fn check(&self, caller: &Caller, _access: &Access, owner: Option<AccountId>) -> Result<(), Fault> {
+        match owner {
+            Some(owner) if owner != caller.account => Err(Fault::client("AccessDenied", "Access Denied").with_status(403)),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn face() -> S3Face {
+    let seams = Seams::simulated(Timestamp::from_ms(1_767_225_600_000), 7);
+    let store = headwater_store::memory::open(seams.clone());
+    let objects = Objects::without_sweep(store, Arc::new(MemoryBlobs::new(seams.clone())), seams);
+    let owner = "000000000042".parse().unwrap();
+    let name = BucketName::new("bucket").unwrap();
+    let bucket = objects.create_bucket(&name, owner, &"eu-west-1".parse().unwrap()).await.unwrap();
+    let attributes = Attributes { content_type: Some("text/plain".into()), ..Attributes::default() };
+    objects.put_bytes(&bucket, &ObjectKey::new("hello.txt").unwrap(), "hello".into(), attributes).await.unwrap();
+    S3Face::new(objects)
+}
+
+/// Reads a request: method and path, headers, an empty line, the body. `account:` says who asks.
+fn request(text: &str) -> VerifiedRequest {
+    let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
+    let mut lines = head.lines();
+    let (method, path) = lines.next().unwrap().split_once(' ').unwrap();
+    let mut account = "000000000042";
+    let mut builder = http::Request::builder().method(method).uri(path).header("host", "localhost:4566");
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        match name {
+            "account" => account = value,
+            _ => builder = builder.header(name, value),
+        }
+    }
+    let (head, ()) = builder.body(()).unwrap().into_parts();
+    let caller = Caller {
+        account: account.parse().unwrap(),
+        access_key: "AKID".into(),
+        user: "root".into(),
+        canonical_id: "c".repeat(64),
+    };
+    let context = Context {
+        caller: Arc::new(caller),
+        region: "eu-west-1".parse().unwrap(),
+        request_id: "REQUEST".into(),
+        time: Timestamp::from_ms(0),
+        invocation_id: None,
+        body_sha256: [0; 32],
+        source_ip: "127.0.0.1".into(),
+        authority: Arc::new(OwnersOnly),
+    };
+    VerifiedRequest { head, body: RawBody::Whole(Bytes::copy_from_slice(body.as_bytes())), context }
+}
+
+async fn answer(face: &S3Face, text: &str) -> String {
+    let answer = face.handle(request(text)).await;
+    let mut shown = format!("{}\n", answer.status().as_u16());
+    let mut headers: Vec<String> =
+        answer.headers().iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
+    headers.sort();
+    shown.extend(headers);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    // One element a line, so that differences can be read.
+    let body = String::from_utf8(body.to_vec()).unwrap().replace("><", ">\n<");
+    if body.is_empty() { shown } else { format!("{shown}\n{body}\n") }
+}
+
+fn upload_id(answer: &str) -> Option<String> {
+    let (_, rest) = answer.split_once("<UploadId>")?;
+    Some(rest.split_once("</UploadId>")?.0.to_owned())
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut found = Vec::new();
+    for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        found.extend(fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn answers_are_as_they_were() {
+    let bless = std::env::var_os("HEADWATER_BLESS").is_some();
+    let mut differing = Vec::new();
+    for case in cases() {
+        let text = fs::read_to_string(&case).unwrap();
+        let face = face().await;
+        let mut renewed = Vec::new();
+        let mut upload = String::new();
+        for exchange in text.split("===\n") {
+            let (request, _) = exchange.split_once("---\n").unwrap_or((exchange, ""));
+            let got = answer(&face, &request.replace("@@", &upload)).await;
+            upload = upload_id(&got).unwrap_or(upload);
+            renewed.push(format!("{}\n---\n{got}", request.trim_end_matches('\n')));
+        }
+        let renewed = renewed.join("===\n");
+        if bless {
+            fs::write(&case, &renewed).unwrap();
+        } else if renewed != text {
+            differing.push(format!("{}:\n{renewed}", case.display()));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+#[test]
+fn every_working_operation_has_a_case() {
+    let snake = |name: &str| {
+        let mut text = String::new();
+        for letter in name.chars() {
+            if letter.is_ascii_uppercase() && !text.is_empty() && !text.ends_with(|c: char| c.is_ascii_uppercase()) {
+                text.push('_');
+            }
+            text.push(letter.to_ascii_lowercase());
+        }
+        text
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let operations = runtime.block_on(face()).operations();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let missing: Vec<&str> = operations
+        .iter()
+        .filter(|operation| operation.works && !root.join(snake(operation.name)).is_dir())
+        .map(|operation| operation.name)
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
