@@ -10,8 +10,10 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use s3s::Body;
 use s3s::dto::{Range, Timestamp, TimestampFormat};
+use s3s::{Body, S3Error};
+
+use crate::fault::Refusal;
 
 /// What s3s would act on and `wire` has dealt with.
 const DEALT_WITH: [HeaderName; 4] = [
@@ -102,6 +104,13 @@ impl Arrival {
         }
     }
 
+    /// A refusal as the codec writes it, with the request's id.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> S3Error {
+        let mut error = S3Error::from(refusal);
+        error.set_request_id(&*self.context.request_id);
+        error
+    }
+
     /// Adds what every answer of S3's has.
     pub(crate) fn sign(&self, mut answer: Response<AnswerBody>) -> Response<AnswerBody> {
         if let Ok(id) = HeaderValue::from_str(&self.context.request_id) {
@@ -180,7 +189,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static("bytes=5-1"));
         headers.insert(header::IF_MODIFIED_SINCE, HeaderValue::from_static("yesterday"));
-        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("AWS4-HMAC-SHA256 …"));
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("AWS4-HMAC-SHA256 x"));
         clean(&mut headers, Some(7));
         assert_eq!(headers.len(), 1);
         assert_eq!(headers[header::CONTENT_LENGTH], "7");

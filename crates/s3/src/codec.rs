@@ -45,7 +45,7 @@ macro_rules! operations {
                 let arrival = request.arrival()?;
                 $call(self, request).await.map_err(|refusal| {
                     arrival.note_fault(&refusal.code);
-                    refusal.into()
+                    arrival.refuse(refusal)
                 })
             })*
         }

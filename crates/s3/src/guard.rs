@@ -89,10 +89,10 @@ impl S3Access for AskEverything {
             return Err(Refusal::access_denied().into());
         };
         let checked = self.admit(cx, &arrival).await;
-        if let Err(refusal) = &checked {
+        checked.map_err(|refusal| {
             arrival.note_fault(&refusal.code);
-        }
-        Ok(checked?)
+            arrival.refuse(refusal)
+        })
     }
 }
 

@@ -100,6 +100,7 @@ pub(crate) fn served(
 
 fn unsatisfied(size: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
         headers.insert(http::header::CONTENT_RANGE, value);
     }

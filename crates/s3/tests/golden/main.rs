@@ -79,6 +79,7 @@ fn request(text: &str) -> VerifiedRequest {
         source_ip: "127.0.0.1".into(),
         authority: Arc::new(OwnersOnly),
     };
+    let body = body.strip_suffix('\n').unwrap_or(body);
     VerifiedRequest { head, body: RawBody::Whole(Bytes::copy_from_slice(body.as_bytes())), context }
 }
 
