@@ -24,8 +24,8 @@ check:
 	$(CARGO) xtask check
 
 bench:
-	$(CARGO) build --release --package headwater-cli --package headwater-bench
-	$(TARGET)/release/headwater-bench --server $(TARGET)/release/headwater $(ARGS)
+	$(CARGO) build --release --package headwater-cli
+	$(TARGET)/release/headwater bench $(ARGS)
 
 chaos: clients build
 	$(PYTEST) -m chaos --chaos-kills 100 $(ARGS)

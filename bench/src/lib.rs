@@ -8,4 +8,5 @@ pub mod cards;
 pub mod child;
 pub mod ids;
 pub mod latency;
+pub mod machine;
 pub mod produce;

@@ -11,8 +11,8 @@
 //! **Failure.** The first thing that goes wrong ends it with a non-zero status; so do a lost or
 //! doubled record and a ledger that does not balance. The node it started ends with it.
 
-mod pipeline;
-mod probe;
+pub(crate) mod pipeline;
+pub(crate) mod probe;
 mod readback;
 mod report;
 

@@ -5,6 +5,7 @@
 //! when what was asked did not happen.
 
 mod aws;
+mod bench;
 mod demo;
 mod env;
 mod output;
@@ -55,6 +56,8 @@ enum Command {
     Serve(serve::Serve),
     /// Show the main job on an empty machine: a million card transactions, from producer to table
     Demo(demo::Demo),
+    /// Measure speed and memory, beside their targets and the machine's own limits
+    Bench(bench::Bench),
     /// Print the exports that point AWS tools at the node: eval "$(headwater env)"
     Env,
     /// Make a pipeline be what its file says
@@ -122,6 +125,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Serve(serve) => serve::run(serve, shared.data).await,
         Command::Demo(demo) => demo::run(demo, shared.data, output).await,
+        Command::Bench(bench) => bench::run(bench, output).await,
         Command::Status => status::run(&Target::find(&shared)?.aws()?, output).await,
         Command::Env => env::run(&Target::find(&shared)?, output),
         Command::Up { file, plan } => up::run(&Target::find(&shared)?.aws()?, &file, plan, output).await,

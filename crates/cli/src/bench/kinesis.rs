@@ -1,0 +1,156 @@
+//! Records into a stream and out again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use headwater_bench::latency::Latencies;
+use headwater_bench::produce::{BATCH_RECORDS_MAX, push_base64};
+use serde_json::json;
+
+use super::Bed;
+use super::row::{Row, Target};
+use crate::aws::{Aws, Service};
+
+const STREAM: &str = "bench";
+const RECORD_BYTES: usize = 1000;
+
+/// How many different bodies are sent in turn.
+const BODIES: usize = 16;
+
+async fn create_stream(aws: &Aws, shards: u32) -> anyhow::Result<()> {
+    aws.call(Service::Kinesis, "CreateStream", &json!({"StreamName": STREAM, "ShardCount": shards})).await?;
+    // A stream is active at once or a moment later; puts are repeated until it is.
+    for _ in 0..1000 {
+        let found = aws.call(Service::Kinesis, "DescribeStreamSummary", &json!({"StreamName": STREAM})).await?;
+        if found["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE" {
+            return Ok(());
+        }
+    }
+    bail!("the stream did not become active")
+}
+
+/// PutRecords of 500 records of 1 kB.
+pub async fn put_records(bed: Bed) -> anyhow::Result<Vec<Row>> {
+    create_stream(&bed.aws, 4).await?;
+    let bodies: Arc<Vec<Bytes>> = Arc::new((0..BODIES).map(body).collect());
+    let client = bed.target.client(8)?;
+    let hammered = bed
+        .hammer(8, move |connection, number| {
+            let (client, body) = (client.clone(), bodies[(connection + number as usize) % BODIES].clone());
+            Box::pin(async move {
+                let answer = client.json("kinesis", "Kinesis_20131202.PutRecords", body).await?;
+                if !String::from_utf8_lossy(&answer).contains("\"FailedRecordCount\":0") {
+                    bail!("PutRecords refused some records");
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    let each = BATCH_RECORDS_MAX as f64;
+    Ok(vec![Row::rate("PutRecords, 500 × 1 kB, 8 connections", &hammered, each, "records/s", 80_000.0)])
+}
+
+fn record(seed: usize) -> Vec<u8> {
+    let mut text = format!("{{\"number\":{seed},\"text\":\"").into_bytes();
+    while text.len() < RECORD_BYTES - 2 {
+        text.push(b'a' + ((text.len() * 7 + seed) % 26) as u8);
+    }
+    text.extend_from_slice(b"\"}");
+    text
+}
+
+fn body(number: usize) -> Bytes {
+    let mut body = format!("{{\"StreamName\":\"{STREAM}\",\"Records\":[").into_bytes();
+    for index in 0..BATCH_RECORDS_MAX as usize {
+        let seed = number * BATCH_RECORDS_MAX as usize + index;
+        body.extend_from_slice(if index == 0 { b"{\"Data\":\"" } else { b",{\"Data\":\"" });
+        push_base64(&mut body, &record(seed));
+        body.extend_from_slice(format!("\",\"PartitionKey\":\"key-{seed}\"}}").as_bytes());
+    }
+    body.extend_from_slice(b"]}");
+    body.into()
+}
+
+/// PutRecord, one record a call.
+pub async fn put_record(bed: Bed) -> anyhow::Result<Vec<Row>> {
+    create_stream(&bed.aws, 4).await?;
+    let client = bed.target.client(32)?;
+    let data = STANDARD.encode(record(1));
+    let hammered = bed
+        .hammer(32, move |connection, number| {
+            let key = format!("{connection}-{number}");
+            let body = format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"{key}\"}}");
+            let client = client.clone();
+            Box::pin(async move {
+                client.json("kinesis", "Kinesis_20131202.PutRecord", body.into()).await?;
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(vec![Row::rate("PutRecord, 1 kB, 32 connections", &hammered, 1.0, "records/s", 10_000.0)])
+}
+
+/// How many records a second are put while the time to read them is measured.
+const PUT_TO_GET_RATE: u64 = 1000;
+
+/// From before PutRecord to the GetRecords answer that has the record.
+pub async fn put_to_get(bed: Bed) -> anyhow::Result<Vec<Row>> {
+    create_stream(&bed.aws, 1).await?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (aws, clock, over) = (bed.aws.clone(), bed.seams.clock.clone(), is_over.clone());
+    let reading = bed.work.detach(async move { read(&aws, &clock, &over).await });
+    let next = Arc::new(AtomicU64::new(0));
+    let start = bed.seams.clock.monotonic();
+    let (client, clock) = (bed.target.client(16)?, bed.seams.clock.clone());
+    bed.hammer(16, move |_, _| {
+        let (client, clock, next) = (client.clone(), clock.clone(), next.clone());
+        Box::pin(async move {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let due = start + Duration::from_secs_f64(number as f64 / PUT_TO_GET_RATE as f64);
+            clock.sleep(due.saturating_sub(clock.monotonic())).await;
+            let data = STANDARD.encode(clock.monotonic().as_micros().to_string());
+            let body = format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"k\"}}");
+            client.json("kinesis", "Kinesis_20131202.PutRecord", body.into()).await?;
+            Ok(())
+        })
+    })
+    .await?;
+    is_over.store(true, Ordering::Release);
+    let latencies = reading.await.context("the reader was dropped")??;
+    let ms = |p| latencies.percentile(p).as_secs_f64() * 1000.0;
+    let mut row = Row::of("put → get at 1,000/s, p50", ms(50.0), "ms", Target::AtMost(3.0));
+    row.latencies = latencies.clone();
+    Ok(vec![row, Row::of("put → get at 1,000/s, p99", ms(99.0), "ms", Target::AtMost(25.0))])
+}
+
+/// Reads until it is over and nothing is left; each record says when it was put.
+async fn read(aws: &Aws, clock: &headwater_base::Clock, is_over: &AtomicBool) -> anyhow::Result<Latencies> {
+    let shards = aws.call(Service::Kinesis, "ListShards", &json!({"StreamName": STREAM})).await?;
+    let shard = &shards["Shards"][0]["ShardId"];
+    let input = json!({"StreamName": STREAM, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
+    let mut iterator = aws.call(Service::Kinesis, "GetShardIterator", &input).await?["ShardIterator"].take();
+    let mut latencies = Latencies::default();
+    loop {
+        let was_over = is_over.load(Ordering::Acquire);
+        let mut answer = aws.call(Service::Kinesis, "GetRecords", &json!({"ShardIterator": iterator})).await?;
+        let now = clock.monotonic();
+        let records = answer["Records"].as_array().context("GetRecords answers records")?;
+        for record in records {
+            let data = STANDARD.decode(record["Data"].as_str().unwrap_or_default())?;
+            let put: u64 = std::str::from_utf8(&data)?.parse()?;
+            latencies.record(now.saturating_sub(Duration::from_micros(put)));
+        }
+        if records.is_empty() {
+            if was_over {
+                return Ok(latencies);
+            }
+            clock.sleep(Duration::from_millis(1)).await;
+        }
+        iterator = answer["NextShardIterator"].take();
+    }
+}
