@@ -56,7 +56,8 @@ struct ObjectsAudit {
 /// Asks the node to recount. Also used by the demonstration.
 pub async fn ask(aws: &Aws) -> anyhow::Result<(Audit, serde_json::Value)> {
     let asked = Seams::system().clock.timeout(RECOUNTED_WITHIN, aws.client().get_unsigned(PAGE)).await;
-    let answer = asked.context("the audit did not end")?.context("is a node running? start one: headwater serve")?;
+    let answer =
+        asked.context("the audit did not end")?.context("is a node running? start one: headwater serve")?;
     if answer.status != 200 {
         bail!("the node answered with status {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
     }
@@ -86,9 +87,16 @@ fn text(audit: &Audit) -> String {
         let gone = if delivery.deleted { " (deleted)" } else { "" };
         let name = format!("{}/{}{gone}", delivery.account, delivery.name);
         for shard in &delivery.shards {
-            let verdict = if shard.problems.is_empty() { "accounted for".into() } else { shard.problems.join("; ") };
+            let verdict =
+                if shard.problems.is_empty() { "accounted for".into() } else { shard.problems.join("; ") };
             let records = output::grouped(u64::try_from(shard.position - shard.start).unwrap_or_default());
-            table.add_row([name.clone(), shard.shard.to_string(), records, output::grouped(delivery.plans), verdict]);
+            table.add_row([
+                name.clone(),
+                shard.shard.to_string(),
+                records,
+                output::grouped(delivery.plans),
+                verdict,
+            ]);
         }
         let objects = &delivery.objects;
         remarks.push_str(&format!(
@@ -116,6 +124,8 @@ mod tests {
             "plans":2,"shards":[{"shard":0,"start":0,"position":9,"problems":["gap at 4"]}],
             "objects":{"intact":1,"rows":9,"bytes":100,"removed":0,"problems":["s3://b/k: digest differs"]}}]}"#;
         let text = text(&serde_json::from_str(page).unwrap());
-        assert!(text.contains("gap at 4") && text.contains("digest differs") && text.contains("DOES NOT BALANCE"));
+        assert!(
+            text.contains("gap at 4") && text.contains("digest differs") && text.contains("DOES NOT BALANCE")
+        );
     }
 }

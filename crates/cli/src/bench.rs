@@ -134,9 +134,8 @@ pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
         spinner.set_message(*name);
         let place = folder.path().join(format!("{index}"));
         std::fs::create_dir(&place)?;
-        let measured = async {
-            measure(Bed::make(&place, &seams, Duration::from_secs(options.seconds))?).await
-        };
+        let measured =
+            async { measure(Bed::make(&place, &seams, Duration::from_secs(options.seconds))?).await };
         match measured.await {
             Ok(more) => rows.extend(more),
             Err(error) => failed.push((*name, format!("{error:#}"))),
@@ -161,7 +160,8 @@ pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
 }
 
 fn text(rows: &[Row], machine: &Machine) -> String {
-    let mut table = output::table(&["", "figure", "target", "", "per server CPU-second", "p50", "p99"], &[1, 2, 4, 5, 6]);
+    let mut table =
+        output::table(&["", "figure", "target", "", "per server CPU-second", "p50", "p99"], &[1, 2, 4, 5, 6]);
     for row in rows {
         table.add_row(row.cells());
     }

@@ -144,7 +144,8 @@ impl Stage {
         spinner.finish_and_clear();
         report.reconcile(&self.book);
         let delivery = self.delivery().await?;
-        report.ledger_balanced = delivery.shards.iter().all(status::Shard::meets);
+        let (audit, _) = crate::audit::ask(&self.aws).await?;
+        report.ledger_balanced = audit.balanced && delivery.shards.iter().all(status::Shard::meets);
         report.ledger = delivery.total();
         report.stored_bytes = readback::stored_bytes(&self.aws, "raw/").await?;
         Ok(report)

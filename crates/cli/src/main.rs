@@ -4,6 +4,7 @@
 //! **Failure.** Every command ends with a non-zero status and one readable line on standard error
 //! when what was asked did not happen.
 
+mod audit;
 mod aws;
 mod bench;
 mod demo;
@@ -56,6 +57,8 @@ enum Command {
     Serve(serve::Serve),
     /// Show the main job on an empty machine: a million card transactions, from producer to table
     Demo(demo::Demo),
+    /// Recount every ledger from the files: a verdict per delivery and shard
+    Audit,
     /// Measure speed and memory, beside their targets and the machine's own limits
     Bench(bench::Bench),
     /// Print the exports that point AWS tools at the node: eval "$(headwater env)"
@@ -125,6 +128,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Serve(serve) => serve::run(serve, shared.data).await,
         Command::Demo(demo) => demo::run(demo, shared.data, output).await,
+        Command::Audit => audit::run(&Target::find(&shared)?.aws()?, output).await,
         Command::Bench(bench) => bench::run(bench, output).await,
         Command::Status => status::run(&Target::find(&shared)?.aws()?, output).await,
         Command::Env => env::run(&Target::find(&shared)?, output),

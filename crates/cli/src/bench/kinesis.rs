@@ -26,7 +26,8 @@ async fn create_stream(aws: &Aws, shards: u32) -> anyhow::Result<()> {
     aws.call(Service::Kinesis, "CreateStream", &json!({"StreamName": STREAM, "ShardCount": shards})).await?;
     // A stream is active at once or a moment later; puts are repeated until it is.
     for _ in 0..1000 {
-        let found = aws.call(Service::Kinesis, "DescribeStreamSummary", &json!({"StreamName": STREAM})).await?;
+        let found =
+            aws.call(Service::Kinesis, "DescribeStreamSummary", &json!({"StreamName": STREAM})).await?;
         if found["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE" {
             return Ok(());
         }
@@ -84,7 +85,8 @@ pub async fn put_record(bed: Bed) -> anyhow::Result<Vec<Row>> {
     let hammered = bed
         .hammer(32, move |connection, number| {
             let key = format!("{connection}-{number}");
-            let body = format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"{key}\"}}");
+            let body =
+                format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"{key}\"}}");
             let client = client.clone();
             Box::pin(async move {
                 client.json("kinesis", "Kinesis_20131202.PutRecord", body.into()).await?;
@@ -137,7 +139,8 @@ async fn read(aws: &Aws, clock: &headwater_base::Clock, is_over: &AtomicBool) ->
     let mut latencies = Latencies::default();
     loop {
         let was_over = is_over.load(Ordering::Acquire);
-        let mut answer = aws.call(Service::Kinesis, "GetRecords", &json!({"ShardIterator": iterator})).await?;
+        let mut answer =
+            aws.call(Service::Kinesis, "GetRecords", &json!({"ShardIterator": iterator})).await?;
         let now = clock.monotonic();
         let records = answer["Records"].as_array().context("GetRecords answers records")?;
         for record in records {

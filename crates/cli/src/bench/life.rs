@@ -66,7 +66,10 @@ pub async fn demo(bed: Bed) -> anyhow::Result<Vec<Row>> {
     let run = move || std::process::Command::new(binary).args(["demo", "--json"]).output();
     let done = headwater_work::Work::blocking(run).await.context("running headwater demo")?;
     if !done.status.success() {
-        bail!("headwater demo failed: {}", String::from_utf8_lossy(&done.stderr).lines().last().unwrap_or_default());
+        bail!(
+            "headwater demo failed: {}",
+            String::from_utf8_lossy(&done.stderr).lines().last().unwrap_or_default()
+        );
     }
     let report: Value = serde_json::from_slice(&done.stdout).context("reading what headwater demo says")?;
     let seconds = report["seconds"].as_f64().context("headwater demo says how long it took")?;

@@ -80,7 +80,8 @@ impl Row {
             Target::AtMost(most) => format!("≤ {}", number(most)),
         };
         let has_calls = self.latencies.count() > 0;
-        let percentile = |p| if has_calls { output::time(self.latencies.percentile(p)) } else { String::new() };
+        let percentile =
+            |p| if has_calls { output::time(self.latencies.percentile(p)) } else { String::new() };
         vec![
             self.name.to_owned(),
             format!("{} {}", number(self.figure), self.unit),

@@ -19,7 +19,13 @@ const LARGE: usize = 1 << 30;
 const PART: usize = 64 << 20;
 const PARALLEL_PARTS: usize = 4;
 
-async fn s3(client: &Client, method: &str, path: &str, range: Option<&str>, body: Bytes) -> anyhow::Result<Bytes> {
+async fn s3(
+    client: &Client,
+    method: &str,
+    path: &str,
+    range: Option<&str>,
+    body: Bytes,
+) -> anyhow::Result<Bytes> {
     let headers: Vec<(&str, &str)> = range.iter().map(|range| ("range", *range)).collect();
     let answer = client.send("s3", method, path, &headers, body).await?;
     if answer.status >= 300 {
@@ -101,7 +107,11 @@ pub async fn large_object(bed: Bed) -> anyhow::Result<Vec<Row>> {
     }
     list.push_str("</CompleteMultipartUpload>");
     s3(&client, "POST", &format!("/{BUCKET}/large?uploadId={upload}"), None, list.into()).await?;
-    let put = row("S3 PUT 1 GiB in 64 MiB parts", clock.monotonic() - start, bed.node.cpu_time()?.saturating_sub(cpu));
+    let put = row(
+        "S3 PUT 1 GiB in 64 MiB parts",
+        clock.monotonic() - start,
+        bed.node.cpu_time()?.saturating_sub(cpu),
+    );
 
     let (cpu, start) = (bed.node.cpu_time()?, clock.monotonic());
     for first in (0..parts).step_by(PARALLEL_PARTS) {
@@ -118,7 +128,11 @@ pub async fn large_object(bed: Bed) -> anyhow::Result<Vec<Row>> {
             part.await.context("a part was dropped")??;
         }
     }
-    let get = row("S3 GET 1 GiB in 64 MiB ranges", clock.monotonic() - start, bed.node.cpu_time()?.saturating_sub(cpu));
+    let get = row(
+        "S3 GET 1 GiB in 64 MiB ranges",
+        clock.monotonic() - start,
+        bed.node.cpu_time()?.saturating_sub(cpu),
+    );
     Ok(vec![put, get])
 }
 
