@@ -15,6 +15,11 @@ impl IdSet {
         self.ranges.range(..=id).next_back().is_some_and(|(_, last)| *last >= id)
     }
 
+    /// Every number, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.ranges.iter().flat_map(|(first, last)| *first..=*last)
+    }
+
     /// Adds a number. Returns whether it was not there.
     pub fn insert(&mut self, id: u64) -> bool {
         if self.contains(id) {

@@ -142,6 +142,16 @@ impl Index {
         Ok(applied)
     }
 
+    /// Puts rows as they are (into a copy), and says how far that is.
+    pub fn load(&self, applied: Applied, rows: &[(Key, Lsn, Stored)]) -> Result<(), StoreError> {
+        let mut batch = self.db.batch();
+        for (key, version, stored) in rows {
+            batch.insert(&self.facts, row_key(applied.generation, key), row(*version, stored));
+        }
+        batch.insert(&self.state, state_key(kinds::APPLIED, 0), applied.encode());
+        batch.commit().map_err(engine)
+    }
+
     /// Writes a mark. Durable only after [`Index::persist`].
     pub fn mark(&self, mark: &Mark) -> Result<(), StoreError> {
         let mut batch = self.db.batch();

@@ -11,6 +11,7 @@
 //! **Failure.** See each module; `recover` says how every crash is mended.
 
 mod apply;
+mod backup;
 mod disk;
 mod engine;
 mod front;
@@ -23,6 +24,7 @@ mod recover;
 mod segment;
 mod settle;
 mod start;
+mod verify;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -153,8 +155,7 @@ impl Backup {
     /// Writes a copy of the store, as it is at one commit, to `to`, which must be empty or absent.
     /// The copy opens like any data directory. Blocking; run it on the blocking pool.
     pub fn copy_to(&self, to: &Path) -> Result<BackupReport, StoreError> {
-        let _ = (to, &self.shared);
-        todo!("store owner")
+        backup::copy(&self.shared, to)
     }
 }
 
@@ -188,13 +189,13 @@ pub struct Problem {
     pub what: String,
 }
 
-/// Reads everything in a directory that no process has open, and changes nothing. Blocking.
+/// Reads everything in a directory that no process has open, and changes nothing (the index engine may
+/// tidy up its own files when it is opened). Blocking.
 ///
 /// # Errors
 /// When the directory is in use or can't be read at all; damage is reported, not an error.
 pub fn verify(dir: &Path) -> Result<VerifyReport, OpenError> {
-    let _ = dir;
-    todo!("store owner")
+    verify::verify(dir)
 }
 
 /// What a repair would lose, or has lost.
@@ -210,13 +211,12 @@ pub struct RepairPlan {
 
 /// Shows what [`repair`] would lose. Changes nothing. Blocking.
 pub fn plan_repair(dir: &Path) -> Result<RepairPlan, OpenError> {
-    let _ = dir;
-    todo!("store owner")
+    verify::plan(dir)
 }
 
-/// Makes a damaged directory openable again by giving up what can't be read; what is given up is
-/// kept beside, in `damaged/`. Blocking.
+/// Makes a directory with a damaged journal openable again: damaged writes become empty commits, so
+/// that what came before and after them is kept. The damaged files are kept in `damaged/`. Damage to
+/// segments, to the index or to a journal file's header is not mended here: restore a backup. Blocking.
 pub fn repair(dir: &Path) -> Result<RepairPlan, OpenError> {
-    let _ = dir;
-    todo!("store owner")
+    verify::repair(dir)
 }

@@ -45,8 +45,6 @@ pub struct StoreOptions {
     /// A bound on the bytes below the directory, for quotas and for tests; `None` asks the file
     /// system alone. Default `None`.
     pub quota: Option<ByteSize>,
-    /// Asks the scheduler for a short slice for the journal thread (Linux ≥ 6.12). Default true.
-    pub short_slice: bool,
 }
 
 impl Default for StoreOptions {
@@ -69,7 +67,6 @@ impl Default for StoreOptions {
             reserve: ByteSize::mib(256),
             catch_up_reads: 8,
             quota: None,
-            short_slice: true,
         }
     }
 }
@@ -101,7 +98,6 @@ impl StoreOptions {
             reserve: ByteSize::mib(1),
             catch_up_reads: 4,
             quota: None,
-            short_slice: false,
         }
     }
 }

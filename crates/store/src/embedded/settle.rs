@@ -4,7 +4,8 @@
 //! closed journal file ─► segment file, fsynced ─► commit: "it is live" ─► reads move over ─► recycle
 //! several segments    ─► one segment file      ─► commit: "it instead of them"        ─► unlink
 //! ```
-//! **Failure.** Before the commit, a crash leaves a segment file no fact names: swept at open. After it
+//! **Failure.** For want of room a pass stops, its half segment is deleted, and ordinary commits are
+//! refused until there is room. Before the commit, a crash leaves a segment file no fact names: swept at open. After it
 //! the batches are in both places, and recovery prefers the segment.
 
 use std::path::PathBuf;
@@ -36,7 +37,11 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), StoreError> {
     while !shared.front.is_closing() {
         let pass = Arc::clone(&shared);
         let settling = tokio::task::spawn_blocking(move || settle_pass(&pass, swept));
-        swept = settling.await.map_err(|error| StoreError::Io(error.to_string()))??;
+        match settling.await.map_err(|error| StoreError::Io(error.to_string()))? {
+            Ok(upto) => swept = upto,
+            Err(Stopped::NoRoom) => shared.front.set_full(true),
+            Err(Stopped::Failed(error)) => return Err(error),
+        }
         tokio::select! {
             () = shared.seams.clock.sleep(LOOK_EVERY) => {}
             () = shared.wake.notified() => {}
@@ -45,8 +50,32 @@ pub(crate) async fn run(shared: Arc<Shared>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Why a pass ended early.
+#[derive(Debug)]
+enum Stopped {
+    /// The disk has no room for a segment: ordinary commits are refused until it has.
+    NoRoom,
+    /// The store can't be trusted to free space any more.
+    Failed(StoreError),
+}
+
+impl From<std::io::Error> for Stopped {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Self::NoRoom,
+            _ => Self::Failed(StoreError::Io(format!("settling: {error}"))),
+        }
+    }
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// One pass. Takes and returns the generation up to which garbage is swept.
-fn settle_pass(shared: &Shared, swept: u64) -> Result<u64, StoreError> {
+fn settle_pass(shared: &Shared, swept: u64) -> Result<u64, Stopped> {
     let _pass = shared.passes[1].lock().map_err(|_| StoreError::Closed)?;
     let live = shared.files.live();
     let Some((active, closed)) = live.split_last() else { return Ok(swept) };
@@ -81,7 +110,7 @@ fn close_old(shared: &Shared, active: &JournalFile) {
 }
 
 /// Rewrites a closed file's batches as a segment.
-fn settle(shared: &Shared, file: &Arc<JournalFile>) -> Result<(), StoreError> {
+fn settle(shared: &Shared, file: &Arc<JournalFile>) -> Result<(), Stopped> {
     let places = shared.logs().in_file(file.epoch);
     if places.is_empty() {
         shared.logs().forget_file(file.epoch, &shared.front.unsettled);
@@ -89,14 +118,14 @@ fn settle(shared: &Shared, file: &Arc<JournalFile>) -> Result<(), StoreError> {
         return Ok(());
     }
     let id = shared.new_id();
-    let mut writer = SegmentWriter::create(&shared.dir, id).map_err(failed)?;
+    let mut writer = SegmentWriter::create(&shared.dir, id)?;
     for (log, place) in &places {
         let batch = read_place(file, place)?;
-        writer.push(*log, header_of(&batch), &batch.payload).map_err(failed)?;
+        writer.push(*log, header_of(&batch), &batch.payload)?;
     }
     let batches = places.len();
     drop(places);
-    let (path, size) = writer.finish().map_err(failed)?;
+    let (path, size) = writer.finish()?;
     let commit = Commit::new().put(segment_key(id), segment_value(size)).freeing();
     if !committed(shared, commit)? {
         return Ok(());
@@ -112,7 +141,7 @@ fn settle(shared: &Shared, file: &Arc<JournalFile>) -> Result<(), StoreError> {
 }
 
 /// Deletes segments in which nothing is live any more.
-fn drop_dead(shared: &Shared) -> Result<(), StoreError> {
+fn drop_dead(shared: &Shared) -> Result<(), Stopped> {
     let live = shared.logs().live_bytes();
     let dead: Vec<u64> = live.into_iter().filter(|(_, bytes)| *bytes == 0).map(|(id, _)| id).collect();
     if dead.is_empty() {
@@ -126,7 +155,7 @@ fn drop_dead(shared: &Shared) -> Result<(), StoreError> {
 }
 
 /// Merges the segments that most need it, if any do.
-fn merge_one(shared: &Shared) -> Result<(), StoreError> {
+fn merge_one(shared: &Shared) -> Result<(), Stopped> {
     let sizes: Vec<(u64, u64, u64)> = {
         let logs = shared.logs();
         let live = logs.live_bytes();
@@ -137,13 +166,13 @@ fn merge_one(shared: &Shared) -> Result<(), StoreError> {
         return Ok(());
     }
     let id = shared.new_id();
-    let mut writer = SegmentWriter::create(&shared.dir, id).map_err(failed)?;
+    let mut writer = SegmentWriter::create(&shared.dir, id)?;
     for (log, run, start) in shared.logs().runs_of(&chosen) {
         for batch in run.segment.read_run(&run.place, start)? {
-            writer.push(log, header_of(&batch), &batch.payload).map_err(failed)?;
+            writer.push(log, header_of(&batch), &batch.payload)?;
         }
     }
-    let (path, size) = writer.finish().map_err(failed)?;
+    let (path, size) = writer.finish()?;
     let commit = Commit::new().freeing().put(segment_key(id), segment_value(size));
     let commit = chosen.iter().fold(commit, |commit, id| commit.delete(segment_key(*id)));
     if !committed(shared, commit)? {
@@ -182,7 +211,7 @@ fn choose(sizes: &[(u64, u64, u64)], largest: ByteSize) -> Vec<u64> {
 }
 
 /// Removes what a wipe left behind: rows of old generations, segment files no fact names.
-fn sweep(shared: &Shared, swept: u64) -> Result<u64, StoreError> {
+fn sweep(shared: &Shared, swept: u64) -> Result<u64, Stopped> {
     let generation = shared.view().applied.generation;
     if generation == swept {
         return Ok(swept);
@@ -197,8 +226,8 @@ fn sweep(shared: &Shared, swept: u64) -> Result<u64, StoreError> {
 }
 
 /// Deletes segment files that are not live. Only the settler makes them, so none is in the making.
-fn sweep_files(shared: &Shared) -> Result<(), StoreError> {
-    let files = disk::list(&shared.dir, parse_segment_name).map_err(failed)?;
+fn sweep_files(shared: &Shared) -> Result<(), Stopped> {
+    let files = disk::list(&shared.dir, parse_segment_name)?;
     let dead: Vec<PathBuf> = {
         let logs = shared.logs();
         files.into_iter().filter(|(id, _)| !logs.segments.contains_key(id)).map(|(_, path)| path).collect()
@@ -206,7 +235,7 @@ fn sweep_files(shared: &Shared) -> Result<(), StoreError> {
     unlink(&dead)
 }
 
-fn forget(shared: &Shared, ids: &[u64]) -> Result<(), StoreError> {
+fn forget(shared: &Shared, ids: &[u64]) -> Result<(), Stopped> {
     let paths = paths_of(shared, ids);
     shared.logs().forget_segments(ids);
     unlink(&paths)
@@ -218,10 +247,10 @@ fn paths_of(shared: &Shared, ids: &[u64]) -> Vec<PathBuf> {
 }
 
 /// Readers that have the file open go on reading it.
-fn unlink(paths: &[PathBuf]) -> Result<(), StoreError> {
+fn unlink(paths: &[PathBuf]) -> Result<(), Stopped> {
     for path in paths {
         match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
     }
@@ -258,10 +287,6 @@ pub(crate) fn segment_value(size: u64) -> Vec<u8> {
 pub(crate) fn segment_size(value: &[u8]) -> Option<u64> {
     let (version, size) = value.split_first()?;
     (*version == 1).then(|| size.try_into().ok().map(u64::from_le_bytes))?
-}
-
-fn failed(error: std::io::Error) -> StoreError {
-    StoreError::Io(format!("settling: {error}"))
 }
 
 #[cfg(test)]

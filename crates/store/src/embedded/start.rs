@@ -194,6 +194,7 @@ fn launch(parts: Parts<'_>) -> Result<(Embedded, Arc<Shared>), OpenError> {
     keeper::look_at_room(&shared);
     let (durable, groups) = mpsc::channel::<DurableGroup>();
     let mut writer = Writer {
+        shared: Arc::clone(&shared),
         front,
         files,
         durable,

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 
@@ -52,8 +52,6 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Scanner {
     file: File,
-    /// The file's name.
-    pub path: PathBuf,
     /// The file's header.
     pub header: FileHeader,
     size: u64,
@@ -70,7 +68,6 @@ impl Scanner {
         let size = file.metadata()?.len();
         let mut scanner = Self {
             file,
-            path: path.to_path_buf(),
             header: FileHeader { epoch: 0, salt: 0, size: 0 },
             size,
             at: BLOCK_BYTES,

@@ -15,7 +15,8 @@ use std::time::Duration;
 use headwater_base::Clock;
 
 use crate::Lsn;
-use crate::embedded::disk;
+use crate::embedded::engine::Shared;
+use crate::embedded::{disk, keeper};
 use crate::embedded::front::{Front, Queued, Reply};
 use crate::embedded::journal::codec::{self, Placed};
 use crate::embedded::journal::files::{JournalFile, JournalFiles};
@@ -39,6 +40,8 @@ pub(crate) struct DurableGroup {
 /// The thread's state.
 #[derive(Debug)]
 pub(crate) struct Writer {
+    /// The store; asked for room at each new file.
+    pub shared: Arc<Shared>,
     /// Where commits queue.
     pub front: Arc<Front>,
     /// Where files come from.
@@ -140,6 +143,7 @@ impl Writer {
                     self.position = JournalFile::FIRST_GROUP_AT;
                     self.previous = 0;
                     self.batches = 0;
+                    keeper::look_at_room(&self.shared);
                     return;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {

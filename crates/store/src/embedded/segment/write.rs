@@ -62,7 +62,9 @@ impl SegmentWriter {
     /// Adds a batch. Batches come sorted by log and offset.
     pub fn push(&mut self, log: LogId, batch: BatchHeader, payload: &[u8]) -> io::Result<()> {
         let fits = self.bytes.is_empty() || self.bytes.len() + payload.len() <= RUN_BYTES_MAX;
-        if !fits || self.open.is_none_or(|run| run.log != log) {
+        // A run never spans offsets it does not hold: another segment may hold them.
+        let follows = self.open.is_some_and(|run| run.log == log && run.next_offset == batch.base_offset);
+        if !fits || !follows {
             self.close_run()?;
         }
         let run = self.open.get_or_insert(Run {
@@ -89,8 +91,8 @@ impl SegmentWriter {
         self.close_run()?;
         let footer = encode_footer(&self.runs, self.position);
         self.out.write_all(&footer)?;
-        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
+        self.out.flush()?;
+        self.out.get_ref().sync_all()?;
         let path = self.dir.join(segment_name(self.id));
         std::fs::rename(&self.beside, &path)?;
         disk::sync_dir(&self.dir)?;
@@ -105,5 +107,45 @@ impl SegmentWriter {
         self.position += u64::from(length);
         self.bytes.clear();
         Ok(())
+    }
+}
+
+impl Drop for SegmentWriter {
+    /// Half a segment is of no use, and its room may be needed. After [`SegmentWriter::finish`] the
+    /// temporary name is gone already.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.beside);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_base::Timestamp;
+
+    use super::*;
+    use crate::embedded::segment::read::Segment;
+
+    #[test]
+    fn runs_end_with_the_log_at_a_gap_and_when_they_are_large() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = SegmentWriter::create(dir.path(), 7).unwrap();
+        let large = vec![3; 200 << 10];
+        let batches = [(1, 0, &b"a"[..]), (1, 2, b"b"), (1, 8, b"c"), (2, 0, b"d"), (2, 2, &large), (2, 4, &large)];
+        for (log, base_offset, payload) in batches {
+            let append_time = Timestamp::from_ms(base_offset);
+            let header = BatchHeader { base_offset, append_time, count: 2, length: payload.len() as u32 };
+            writer.push(LogId(log), header, payload).unwrap();
+        }
+        let (path, size) = writer.finish().unwrap();
+        let (segment, runs) = Segment::open(&path, 7).unwrap();
+        assert_eq!(segment.size, size);
+        let spans: Vec<_> = runs.iter().map(|run| (run.log.0, run.base_offset, run.next_offset, run.batches)).collect();
+        assert_eq!(spans, [(1, 0, 4, 2), (1, 8, 10, 1), (2, 0, 4, 2), (2, 4, 6, 1)]);
+        let read: Vec<_> = runs.iter().flat_map(|run| segment.read_run(&run.into(), i64::MIN).unwrap()).collect();
+        for (batch, (_, base_offset, payload)) in read.iter().zip(batches) {
+            assert_eq!((batch.base_offset, batch.payload.as_ref()), (base_offset, payload));
+        }
+        assert!(segment.read_run(&(&runs[0]).into(), 2).unwrap().len() == 1);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

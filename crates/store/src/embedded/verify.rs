@@ -1,0 +1,288 @@
+//! Reads everything back, and gives up what can't be read.
+//!
+//! [`verify`] goes through journal, index and segments and reports what is wrong. [`plan`] says what a
+//! repair would lose; [`repair`] does it: damaged writes of the journal are replaced by empty entries,
+//! so that everything before *and after* them is kept, and the damaged file is kept in `damaged/`.
+//!
+//! **Failure.** A repair that is cut short can be repeated: the rewritten file replaces the damaged one
+//! by a rename, after the damaged one was copied aside.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::embedded::disk::{self, DirLock, io_error};
+use crate::embedded::index::Index;
+use crate::embedded::journal::codec;
+use crate::embedded::journal::files::parse_journal_name;
+use crate::embedded::journal::format::{
+    BLOCK_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader, padded, seal_group,
+};
+use crate::embedded::journal::scan::{Group, Scanner, Step};
+use crate::embedded::segment::read::Segment;
+use crate::embedded::segment::write::segment_name;
+use crate::embedded::{OpenError, Problem, RepairPlan, StoreOptions, VerifyReport, recover, settle};
+use crate::sequencer::{Effects, State};
+use crate::{KeyRange, Kind, Lsn, StoreError, kinds};
+
+/// Where repaired files' originals go.
+const DAMAGED_DIR: &str = "damaged";
+/// Says that logs may lack offsets that a repair gave up.
+pub(crate) const GAPS_FILE: &str = "GAPS";
+
+/// Reads everything in `dir`, which no process has open.
+pub(crate) fn verify(dir: &Path) -> Result<VerifyReport, OpenError> {
+    let _lock = lock(dir)?;
+    let mut report = VerifyReport::default();
+    verify_journal(dir, &mut report)?;
+    verify_index(dir, &mut report)?;
+    Ok(report)
+}
+
+fn lock(dir: &Path) -> Result<DirLock, OpenError> {
+    if !dir.join("FORMAT").exists() {
+        return Err(recover::damaged("there is no store here", dir, 0));
+    }
+    DirLock::take(dir)
+}
+
+fn verify_journal(dir: &Path, report: &mut VerifyReport) -> Result<(), OpenError> {
+    let names = disk::list(dir, parse_journal_name).map_err(io_error("list", dir))?;
+    let mut next: Option<Lsn> = None;
+    for (_, path) in &names {
+        let Ok(mut scanner) = Scanner::open(path).map_err(io_error("read", path))? else {
+            report.problem(path, 0, "the file's header is damaged");
+            continue;
+        };
+        loop {
+            match scanner.next().map_err(io_error("read", path))? {
+                Step::Group(group) => {
+                    if next.is_some_and(|next| group.header.first_lsn > next) {
+                        report.problem(path, group.position, "entries are missing before this write");
+                    }
+                    next = next.max(Some(group.header.next_lsn()));
+                    verify_group(path, &group, report);
+                }
+                Step::End { .. } => break,
+                Step::Damaged { position, next_good } => {
+                    report.problem(path, position, "a damaged write, with good ones after it");
+                    scanner.skip_to(next_good).map_err(io_error("read", path))?;
+                }
+            }
+        }
+    }
+    report.last = next.map_or(Lsn(0), |next| Lsn(next.0 - 1));
+    Ok(())
+}
+
+fn verify_group(path: &Path, group: &Group, report: &mut VerifyReport) {
+    report.journal_groups += 1;
+    report.bytes += group.header.span();
+    for (n, (at, bytes)) in group.entries.iter().enumerate() {
+        let mut placed = Vec::new();
+        match codec::decode(Lsn(group.header.first_lsn.0 + n as u64), bytes, &mut placed) {
+            Some(_) => report.batches += placed.len() as u64,
+            None => report.problem(path, *at, "an entry does not read back"),
+        }
+    }
+}
+
+fn verify_index(dir: &Path, report: &mut VerifyReport) -> Result<(), OpenError> {
+    let path = dir.join("index");
+    let index = Index::open(&path, &StoreOptions::default())?;
+    let read = read_index(&index, dir, report);
+    if let Err(error) = read {
+        report.problem(&path, 0, &error.to_string());
+    }
+    Ok(())
+}
+
+fn read_index(index: &Index, dir: &Path, report: &mut VerifyReport) -> Result<(), StoreError> {
+    let applied = index.applied()?;
+    index.load_mark(&mut State::default())?;
+    if applied.lsn > report.last {
+        report.problem(&dir.join("index"), 0, "the index is ahead of the journal");
+    }
+    let mut segments = Vec::new();
+    let own = KeyRange::prefix(&crate::Key::of(Kind(kinds::SEGMENT)).build());
+    index.read_all(applied.generation, |key, _, stored| {
+        report.facts += 1;
+        report.bytes += (key.len() + stored.value.len()) as u64;
+        if own.contains(&key) {
+            segments.push((recover::segment_id(&key), settle::segment_size(&stored.value)));
+        }
+    })?;
+    for (id, size) in segments {
+        match (id, size) {
+            (Some(id), Some(size)) => verify_segment(&dir.join(segment_name(id)), id, size, report),
+            _ => report.problem(&dir.join("index"), 0, "a segment's fact does not read back"),
+        }
+    }
+    Ok(())
+}
+
+fn verify_segment(path: &Path, id: u64, size: u64, report: &mut VerifyReport) {
+    let (segment, runs) = match Segment::open(path, id) {
+        Ok(opened) => opened,
+        Err(error) => return report.problem(path, 0, &error.to_string()),
+    };
+    report.segments += 1;
+    report.bytes += segment.size;
+    if segment.size != size {
+        report.problem(path, segment.size, "the segment is not as long as it was");
+    }
+    for run in &runs {
+        match segment.read_run(&run.into(), i64::MIN) {
+            Ok(batches) if batches.len() == run.batches as usize => report.batches += batches.len() as u64,
+            Ok(_) => report.problem(path, run.position, "a run does not hold what the footer says"),
+            Err(error) => report.problem(path, run.position, &error.to_string()),
+        }
+    }
+}
+
+impl VerifyReport {
+    fn problem(&mut self, file: &Path, position: u64, what: &str) {
+        self.problems.push(Problem { file: file.to_path_buf(), position, what: what.to_owned() });
+    }
+}
+
+/// What a repair would lose. Changes nothing.
+pub(crate) fn plan(dir: &Path) -> Result<RepairPlan, OpenError> {
+    let _lock = lock(dir)?;
+    Ok(survey(dir)?.plan)
+}
+
+/// Gives up what can't be read.
+pub(crate) fn repair(dir: &Path) -> Result<RepairPlan, OpenError> {
+    let _lock = lock(dir)?;
+    let survey = survey(dir)?;
+    for path in &survey.damaged {
+        let aside = dir.join(DAMAGED_DIR);
+        std::fs::create_dir_all(&aside).map_err(io_error("create", &aside))?;
+        let kept = aside.join(path.file_name().unwrap_or_default());
+        std::fs::copy(path, &kept).map_err(io_error("copy", path))?;
+        rewrite(path).map_err(io_error("rewrite", path))?;
+    }
+    if !survey.damaged.is_empty() {
+        let gaps = dir.join(GAPS_FILE);
+        disk::write_durably(&gaps, b"a repair gave up commits; logs may lack offsets\n")
+            .map_err(io_error("write", &gaps))?;
+    }
+    Ok(survey.plan)
+}
+
+#[derive(Debug, Default)]
+struct Survey {
+    plan: RepairPlan,
+    damaged: Vec<PathBuf>,
+}
+
+fn survey(dir: &Path) -> Result<Survey, OpenError> {
+    let mut survey = Survey::default();
+    let mut lost = BTreeSet::new();
+    for (_, path) in disk::list(dir, parse_journal_name).map_err(io_error("list", dir))? {
+        let Ok(mut scanner) = Scanner::open(&path).map_err(io_error("read", &path))? else {
+            let what = "the file's header is damaged: restore a backup".to_owned();
+            survey.plan.losses.push(Problem { file: path, position: 0, what });
+            continue;
+        };
+        let mut next = None;
+        loop {
+            match scanner.next().map_err(io_error("read", &path))? {
+                Step::Group(group) => {
+                    lost.extend((next.unwrap_or(group.header.first_lsn).0..group.header.first_lsn.0).map(Lsn));
+                    next = Some(group.header.next_lsn());
+                }
+                Step::End { .. } => break,
+                Step::Damaged { position, next_good } => {
+                    let what = format!("the write here can't be read; the next good one is at byte {next_good}");
+                    survey.plan.losses.push(Problem { file: path.clone(), position, what });
+                    if survey.damaged.last() != Some(&path) {
+                        survey.damaged.push(path.clone());
+                    }
+                    scanner.skip_to(next_good).map_err(io_error("read", &path))?;
+                }
+            }
+        }
+    }
+    survey.plan.first_lost = lost.first().copied();
+    survey.plan.lost_commits = lost.len() as u64;
+    Ok(survey)
+}
+
+/// Writes a journal file again without its damaged groups, with empty entries in their place.
+fn rewrite(path: &Path) -> io::Result<()> {
+    let Ok(mut scanner) = Scanner::open(path)? else { return Ok(()) };
+    let beside = path.with_extension("tmp");
+    let header = scanner.header;
+    let out = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&beside)?;
+    // Filler may need more room than what it replaces.
+    disk::zero_fill(&out, header.size)?;
+    let mut copy = Copy { out, header, position: BLOCK_BYTES, previous: 0, next: None };
+    loop {
+        match scanner.next()? {
+            Step::Group(group) => copy.group(&group)?,
+            Step::End { .. } => break,
+            Step::Damaged { next_good, .. } => scanner.skip_to(next_good)?,
+        }
+    }
+    let header = FileHeader { size: header.size.max(copy.position), ..header };
+    copy.out.write_all_at(&header.encode(), 0)?;
+    copy.out.set_len(header.size)?;
+    copy.out.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    disk::sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+struct Copy {
+    out: std::fs::File,
+    header: FileHeader,
+    position: u64,
+    previous: u32,
+    next: Option<Lsn>,
+}
+
+impl Copy {
+    fn group(&mut self, group: &Group) -> io::Result<()> {
+        let first = group.header.first_lsn;
+        let missing: Vec<Vec<u8>> = (self.next.unwrap_or(first).0..first.0).map(empty_entry).collect();
+        if !missing.is_empty() {
+            self.write(Lsn(first.0 - missing.len() as u64), missing.iter().map(Vec::as_slice), false)?;
+        }
+        self.write(first, group.entries.iter().map(|(_, entry)| entry.as_ref()), group.header.end)?;
+        self.next = Some(group.header.next_lsn());
+        Ok(())
+    }
+
+    fn write<'a>(&mut self, first_lsn: Lsn, entries: impl Iterator<Item = &'a [u8]>, end: bool) -> io::Result<()> {
+        let mut buffer = vec![0; GROUP_HEADER_BYTES];
+        let mut count = 0;
+        for entry in entries {
+            buffer.extend_from_slice(&(entry.len() as u32).to_le_bytes());
+            buffer.extend_from_slice(entry);
+            count += 1;
+        }
+        let length = (buffer.len() - GROUP_HEADER_BYTES) as u32;
+        let (epoch, previous) = (self.header.epoch, self.previous);
+        let header = GroupHeader { end, epoch, previous, count, first_lsn, length, crc: 0 };
+        self.previous = seal_group(&mut buffer, &header, self.header.salt);
+        self.out.write_all_at(&buffer, self.position)?;
+        self.position += padded(buffer.len() as u64);
+        Ok(())
+    }
+}
+
+fn empty_entry(lsn: u64) -> Vec<u8> {
+    let effects = Effects {
+        lsn: Lsn(lsn),
+        time: headwater_base::Timestamp::EPOCH,
+        once: None,
+        facts: Vec::new(),
+        logs: Vec::new(),
+        wiped: None,
+    };
+    let mut bytes = Vec::new();
+    codec::encode(&effects, &mut bytes, &mut Vec::new());
+    bytes
+}
