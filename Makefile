@@ -2,7 +2,7 @@
 # make test   everything that must hold; installs what the client tests need by itself
 # make check  what must pass before a push: format, clippy, tidy, tests, docs
 # make bench  speed and memory beside their targets, on the release build
-# make chaos  kill -9 at a hundred random moments
+# make chaos  every crash point of the store, kill -9 at hundreds of random moments, of the store and of the server
 #
 # Needs Rust and a C compiler; `make test` and `make chaos` also Python 3.11 or newer.
 # ARGS= passes options on: make demo ARGS="--records 100000 --keep"
@@ -28,6 +28,8 @@ bench:
 	$(TARGET)/release/headwater bench $(ARGS)
 
 chaos: clients build
+	HEADWATER_CHAOS=1 $(CARGO) test --package headwater-store --test store
+	cd sim && $(CARGO) test
 	$(PYTEST) -m chaos --chaos-kills 100 $(ARGS)
 
 build:

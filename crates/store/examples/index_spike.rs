@@ -17,14 +17,18 @@ const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("facts");
 
 fn main() {
     let keys: u64 = std::env::args().nth(1).map_or(300_000, |text| text.parse().expect("keys are a number"));
-    println!("{:<8} {:>12} {:>12} {:>14} {:>12} {:>12}", "", "writes/s", "gets/s", "page keys/s", "MB on disk", "reopen ms");
+    println!(
+        "{:<8} {:>12} {:>12} {:>14} {:>12} {:>12}",
+        "", "writes/s", "gets/s", "page keys/s", "MB on disk", "reopen ms"
+    );
     fjall_run(keys);
     redb_run(keys);
 }
 
 /// Sixty-odd bytes that do not arrive in order, as bucket and key names do not.
 fn key(n: u64) -> Vec<u8> {
-    format!("bucket-{:02}/prefix/{:016x}/part-{n:020}", n % 7, n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).into_bytes()
+    format!("bucket-{:02}/prefix/{:016x}/part-{n:020}", n % 7, n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        .into_bytes()
 }
 
 fn clock() -> Duration {
@@ -34,7 +38,10 @@ fn clock() -> Duration {
 fn report(name: &str, keys: u64, write: Duration, gets: f64, pages: f64, dir: &Path, reopen: Duration) {
     let writes = keys as f64 / write.as_secs_f64();
     let mb = du(dir) as f64 / 1e6;
-    println!("{name:<8} {writes:>12.0} {gets:>12.0} {pages:>14.0} {mb:>12.1} {:>12.1}", reopen.as_secs_f64() * 1e3);
+    println!(
+        "{name:<8} {writes:>12.0} {gets:>12.0} {pages:>14.0} {mb:>12.1} {:>12.1}",
+        reopen.as_secs_f64() * 1e3
+    );
 }
 
 fn fjall_run(keys: u64) {
@@ -61,7 +68,9 @@ fn fjall_run(keys: u64) {
     let chance = Chance::seeded(1);
     let gets = rate(|| {
         let snapshot = db.snapshot();
-        (0..100).for_each(|_| assert!(snapshot.get(&facts, key(chance.below(keys))).expect("gets succeed").is_some()));
+        (0..100).for_each(|_| {
+            assert!(snapshot.get(&facts, key(chance.below(keys))).expect("gets succeed").is_some())
+        });
         100
     });
     let pages = rate(|| {
@@ -97,13 +106,20 @@ fn redb_run(keys: u64) {
     let chance = Chance::seeded(1);
     let gets = rate(|| {
         let table = db.begin_read().expect("redb reads").open_table(TABLE).expect("the table opens");
-        (0..100).for_each(|_| assert!(table.get(key(chance.below(keys)).as_slice()).expect("gets succeed").is_some()));
+        (0..100).for_each(|_| {
+            assert!(table.get(key(chance.below(keys)).as_slice()).expect("gets succeed").is_some())
+        });
         100
     });
     let pages = rate(|| {
         let table = db.begin_read().expect("redb reads").open_table(TABLE).expect("the table opens");
         let from = key(chance.below(keys));
-        table.range(from.as_slice()..).expect("ranges succeed").take(1000).map(|row| row.expect("rows read")).count()
+        table
+            .range(from.as_slice()..)
+            .expect("ranges succeed")
+            .take(1000)
+            .map(|row| row.expect("rows read"))
+            .count()
     });
     drop(db);
     let began = clock();

@@ -49,14 +49,17 @@ async fn run(dir: &Path, each: Duration) {
         (32, 200, 10_000, 1),
     ] {
         let ids = create_logs(&node, logs).await;
-        let what = format!("append {records} x {} B, {callers} callers, {logs} logs", bytes / records as usize);
+        let what =
+            format!("append {records} x {} B, {callers} callers, {logs} logs", bytes / records as usize);
         let payload = batch_for_tests(records, &vec![7; bytes]);
         let store = Arc::clone(&node);
         let make = move |n: u64| Commit::new().append(ids[n as usize % ids.len()], payload.clone());
         measure(store, what, callers, bytes, each, Arc::new(make)).await.print();
     }
     for callers in [1, 32, 256] {
-        let make = |n: u64| Commit::new().put(Key::of(Kind(0x0f01)).u64(n.wrapping_mul(0x9E37_79B9)).build(), vec![1; 200]);
+        let make = |n: u64| {
+            Commit::new().put(Key::of(Kind(0x0f01)).u64(n.wrapping_mul(0x9E37_79B9)).build(), vec![1; 200])
+        };
         let what = format!("put 200 B fact, {callers} callers");
         measure(Arc::clone(&node), what, callers, 200, each, Arc::new(make)).await.print();
     }

@@ -19,7 +19,9 @@ use crate::embedded::disk;
 use crate::embedded::engine::Shared;
 use crate::embedded::index::{Applied, Index, Mark};
 use crate::embedded::journal::files::journal_name;
-use crate::embedded::journal::format::{BLOCK_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader, seal_group};
+use crate::embedded::journal::format::{
+    BLOCK_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader, seal_group,
+};
 use crate::embedded::logs::{Piece, read_place};
 use crate::embedded::segment::format::BatchHeader;
 use crate::embedded::segment::write::SegmentWriter;
@@ -46,7 +48,8 @@ pub(crate) fn copy(shared: &Shared, to: &Path) -> Result<BackupReport, StoreErro
     };
     let applied = view.applied;
     let mut report = BackupReport { lsn: applied.lsn, ..BackupReport::default() };
-    let index = Index::open(&to.join("index"), &shared.options).map_err(|error| StoreError::Io(error.to_string()))?;
+    let index =
+        Index::open(&to.join("index"), &shared.options).map_err(|error| StoreError::Io(error.to_string()))?;
     let segment = copy_batches(shared, to, &everything, &mut report)?;
     let own = KeyRange::prefix(&Key::of(Kind(kinds::SEGMENT)).build());
     let everywhere = KeyRange { start: Key::from_bytes(bytes::Bytes::new()), end: None };
@@ -64,7 +67,11 @@ pub(crate) fn copy(shared: &Shared, to: &Path) -> Result<BackupReport, StoreErro
         }
     }
     if let Some((id, size)) = segment {
-        rows.push((segment_key(id), applied.lsn, Stored { value: segment_value(size).into(), counter: false }));
+        rows.push((
+            segment_key(id),
+            applied.lsn,
+            Stored { value: segment_value(size).into(), counter: false },
+        ));
     }
     index.load(applied, &rows)?;
     index.mark(&mark(shared, applied, &everything))?;

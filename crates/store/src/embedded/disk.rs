@@ -112,7 +112,7 @@ pub(crate) fn list<T: Ord>(dir: &Path, parse: impl Fn(&str) -> Option<T>) -> io:
 
 /// Holds a data directory for one process.
 #[derive(Debug)]
-pub(crate) struct DirLock(#[expect(dead_code, reason = "held for its flock")] File);
+pub(crate) struct DirLock(File);
 
 impl DirLock {
     /// Takes the lock, or says that another process has it.
@@ -124,5 +124,13 @@ impl DirLock {
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(dir.to_path_buf())),
             Err(error) => Err(io_error("lock", &path)(error.into())),
         }
+    }
+}
+
+impl Drop for DirLock {
+    /// Says so explicitly: a child process that is just being started holds the same open file, and
+    /// closing ours would leave it locked until that one executes its program.
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
     }
 }

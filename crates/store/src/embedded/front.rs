@@ -316,7 +316,8 @@ impl Front {
         let behind = self.unsettled.bytes.load(Ordering::Relaxed) >= self.bounds.unsettled_bytes
             || self.unsettled.batches.load(Ordering::Relaxed) >= self.bounds.unsettled_batches;
         let crowded = inner.queued_bytes > 0 && inner.queued_bytes + size > self.bounds.queue_bytes;
-        let must_wait = crowded || (appends && behind) || (!was_parked && !inner.parked.is_empty());
+        let in_line = !was_parked && !inner.parked.is_empty();
+        let must_wait = crowded || (appends && (behind || in_line));
         match must_wait {
             false => Admission::Enter,
             true if !was_parked && inner.parked_bytes + size > self.bounds.parked_bytes => {
@@ -329,6 +330,11 @@ impl Front {
     fn park(&self, parked: Parked) {
         metrics::counter!("headwater_store_commits_parked_total").increment(1);
         let mut inner = self.lock();
+        if inner.closing {
+            drop(inner);
+            let _ = parked.to.send(Err(CommitError::Closed));
+            return;
+        }
         inner.parked_bytes += parked.size;
         inner.parked.push_back(parked);
     }

@@ -23,6 +23,7 @@ use fjall::{
 };
 use headwater_base::{OnceToken, Timestamp};
 
+use crate::embedded::disk::{self, io_error};
 use crate::embedded::{OpenError, StoreOptions};
 use crate::sequencer::{Effects, LogState, Remembered, State, Stored};
 use crate::{Appended, Direction, Fact, Key, KeyRange, Kind, LogId, Lsn, Scanned, StoreError, kinds};
@@ -31,6 +32,8 @@ use crate::{Appended, Direction, Fact, Key, KeyRange, Kind, LogId, Lsn, Scanned,
 const SEPARATE_BYTES: u32 = 4096;
 /// Bytes of a row before its value.
 const ROW_HEADER_BYTES: usize = 9;
+/// A file in the index's directory that says it was completely made.
+const COMPLETE: &str = "COMPLETE";
 /// Tokens in one row.
 const ONCE_CHUNK: usize = 1000;
 
@@ -89,8 +92,28 @@ impl std::fmt::Debug for View {
 }
 
 impl Index {
-    /// Opens or begins the index in `dir`.
+    /// Opens or begins the index in `dir`. The engine does not survive a crash while it makes its
+    /// files for the first time; a directory that was never completed is set aside and made anew. (If
+    /// it did hold something, the journal does not reach back to the beginning, and recovery refuses.)
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
+        let complete = dir.join(COMPLETE);
+        if complete.exists() {
+            return Self::open_engine(dir, options);
+        }
+        if dir.exists() {
+            let aside = dir.with_extension("incomplete");
+            if aside.exists() {
+                std::fs::remove_dir_all(&aside).map_err(io_error("delete", &aside))?;
+            }
+            std::fs::rename(dir, &aside).map_err(io_error("set aside", dir))?;
+        }
+        let index = Self::open_engine(dir, options)?;
+        disk::write_durably(&complete, b"").map_err(io_error("write", &complete))?;
+        disk::sync_dir(dir.parent().unwrap_or(Path::new("."))).map_err(io_error("sync", dir))?;
+        Ok(index)
+    }
+
+    fn open_engine(dir: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
         let refuse = |error: fjall::Error| OpenError::Index(error.to_string());
         let db = Database::builder(dir)
             .cache_size(options.index_cache.bytes())

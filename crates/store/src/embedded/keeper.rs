@@ -12,7 +12,7 @@ use crate::embedded::disk;
 use crate::embedded::engine::Shared;
 
 /// How often the keeper looks, unless it is woken.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The most old journal files given up in one pass.
 const RETIRED_MAX: usize = 16;
 

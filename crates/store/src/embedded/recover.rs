@@ -55,17 +55,24 @@ pub(crate) struct Recovery {
     pub tail: Vec<Effects>,
     /// Where batches lie in the journal, in order.
     pub places: Vec<(LogId, Place)>,
-    /// Above every epoch seen.
-    pub next_epoch: u64,
     /// Journal files without entries: prepared and never used.
     pub unused: Vec<PathBuf>,
     /// For the report.
     pub report: Recovered,
 }
 
-/// Reads what is in `dir`, whose lock is held, and brings the index up to date.
-pub(crate) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovery, OpenError> {
-    let names = disk::list(dir, parse_journal_name).map_err(io_error("list", dir))?;
+/// The journal files of `dir` by epoch, oldest first.
+pub(crate) fn journal_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
+    disk::list(dir, parse_journal_name).map_err(io_error("list", dir))
+}
+
+/// Reads the journal files `names` and the index in `dir`, whose lock is held, and brings the index
+/// up to date.
+pub(crate) fn recover(
+    dir: &Path,
+    names: &[(u64, PathBuf)],
+    options: &StoreOptions,
+) -> Result<Recovery, OpenError> {
     let index_dir = dir.join("index");
     let fresh = names.is_empty() && !index_dir.exists();
     let index = Index::open(&index_dir, options)?;
@@ -80,12 +87,11 @@ pub(crate) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovery, Op
         files: Vec::new(),
         tail: Vec::new(),
         places: Vec::new(),
-        next_epoch: names.last().map_or(1, |(epoch, _)| epoch + 1),
         unused: Vec::new(),
         report: Recovered { fresh, ..Recovered::default() },
     };
     let mut replay = Replay { recovery: &mut recovery, next: None, pending: Vec::new() };
-    for (epoch, path) in &names {
+    for (epoch, path) in names {
         replay.file(*epoch, path)?;
     }
     replay.finish(dir)?;

@@ -83,6 +83,10 @@ fn settle_pass(shared: &Shared, swept: u64) -> Result<u64, Stopped> {
         if shared.front.is_closing() {
             return Ok(swept);
         }
+        // Its last groups may be durable and not yet published; the logs do not know of them then.
+        if shared.view().applied.lsn < file.last_lsn() {
+            break;
+        }
         if file.payload_bytes.load(Ordering::Relaxed) > 0 {
             settle(shared, file)?;
             shared.front.unpark(shared);
@@ -167,7 +171,9 @@ fn merge_one(shared: &Shared) -> Result<(), Stopped> {
     }
     let id = shared.new_id();
     let mut writer = SegmentWriter::create(&shared.dir, id)?;
-    for (log, run, start) in shared.logs().runs_of(&chosen) {
+    // Bound first: a guard in the loop's head would lock the logs for the whole merge.
+    let runs = shared.logs().runs_of(&chosen);
+    for (log, run, start) in runs {
         for batch in run.segment.read_run(&run.place, start)? {
             writer.push(log, header_of(&batch), &batch.payload)?;
         }

@@ -33,19 +33,26 @@ pub(crate) fn open(dir: &Path, options: StoreOptions, seams: Seams) -> Result<Op
     std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
     let lock = DirLock::take(dir)?;
     check_format(dir)?;
-    let mut recovery = recover::recover(dir, &options)?;
+    let names = recover::journal_files(dir)?;
+    let next_epoch = names.last().map_or(1, |(epoch, _)| epoch + 1);
+    let files = JournalFiles::new(dir, options.journal_file.bytes(), seams.chance.clone(), next_epoch);
+    // The file to begin in takes as long to fill as the rest takes to recover: do both at once.
+    let (recovered, prepared) = std::thread::scope(|scope| {
+        let preparing = scope.spawn(|| files.prepare(options.journal_first_file.bytes()));
+        let recovered = recover::recover(dir, &names, &options);
+        (recovered, preparing.join())
+    });
+    let mut recovery = recovered.inspect_err(|_| files.discard_spare())?;
+    if let Ok(Err(error)) = prepared {
+        tracing::warn!(%error, "cannot prepare a journal file in advance");
+    }
     let unsettled = Unsettled::default();
-    let logs = recover::recover_logs(dir, &options, &recovery, &unsettled)?;
+    let logs =
+        recover::recover_logs(dir, &options, &recovery, &unsettled).inspect_err(|_| files.discard_spare())?;
     sweep(dir, &recovery, &logs)?;
     let report = recovery.report.clone();
     let tail = std::mem::take(&mut recovery.tail);
-    let files = JournalFiles::new(
-        dir,
-        options.journal_file.bytes(),
-        seams.chance.clone(),
-        std::mem::take(&mut recovery.files),
-        recovery.next_epoch,
-    );
+    files.recovered(std::mem::take(&mut recovery.files));
     let begun = begin(&files, &options, tail).map_err(io_error("begin a journal file in", dir))?;
     launch(Parts { dir, options, seams, lock, recovery, logs, unsettled, files, begun }).map(
         |(store, shared)| {

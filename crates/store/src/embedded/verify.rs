@@ -191,12 +191,15 @@ fn survey(dir: &Path) -> Result<Survey, OpenError> {
         loop {
             match scanner.next().map_err(io_error("read", &path))? {
                 Step::Group(group) => {
-                    lost.extend((next.unwrap_or(group.header.first_lsn).0..group.header.first_lsn.0).map(Lsn));
+                    lost.extend(
+                        (next.unwrap_or(group.header.first_lsn).0..group.header.first_lsn.0).map(Lsn),
+                    );
                     next = Some(group.header.next_lsn());
                 }
                 Step::End { .. } => break,
                 Step::Damaged { position, next_good } => {
-                    let what = format!("the write here can't be read; the next good one is at byte {next_good}");
+                    let what =
+                        format!("the write here can't be read; the next good one is at byte {next_good}");
                     survey.plan.losses.push(Problem { file: path.clone(), position, what });
                     if survey.damaged.last() != Some(&path) {
                         survey.damaged.push(path.clone());
@@ -255,7 +258,12 @@ impl Copy {
         Ok(())
     }
 
-    fn write<'a>(&mut self, first_lsn: Lsn, entries: impl Iterator<Item = &'a [u8]>, end: bool) -> io::Result<()> {
+    fn write<'a>(
+        &mut self,
+        first_lsn: Lsn,
+        entries: impl Iterator<Item = &'a [u8]>,
+        end: bool,
+    ) -> io::Result<()> {
         let mut buffer = vec![0; GROUP_HEADER_BYTES];
         let mut count = 0;
         for entry in entries {

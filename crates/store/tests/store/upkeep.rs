@@ -29,7 +29,10 @@ async fn fill_and_free(node: &Node) {
         assert_eq!(node.store.bounds(log).await.unwrap().end, appended as i64);
         assert_eq!(node.store.read(log, 7, 1).await.unwrap()[0].payload, batch(7));
         // Commits that free space are let in, and make it go on.
-        node.store.commit(Commit::new().put(key(1), "position").trim(log, appended as i64).freeing()).await.unwrap();
+        node.store
+            .commit(Commit::new().put(key(1), "position").trim(log, appended as i64).freeing())
+            .await
+            .unwrap();
         node.until(|node| !node.store.status().full).await;
         node.store.commit(Commit::new().drop_log(log).freeing()).await.unwrap();
     }
@@ -87,7 +90,8 @@ async fn appends_are_throttled_until_they_are_settled_and_facts_are_not() {
 async fn fill(node: &Node) -> headwater_store::LogId {
     let log = node.log().await;
     for n in 0..600 {
-        let commit = Commit::new().put(key(n), vec![n as u8; 50]).append(log, batch(n as usize)).add(key(9_999), 1);
+        let commit =
+            Commit::new().put(key(n), vec![n as u8; 50]).append(log, batch(n as usize)).add(key(9_999), 1);
         node.store.commit(commit).await.unwrap();
     }
     node.store.commit(Commit::new().trim(log, 10).once(OnceToken([5; 16]))).await.unwrap();
@@ -124,7 +128,9 @@ async fn a_backup_opens_as_the_store_was_and_the_store_goes_on() {
     for n in [10, 300, 599] {
         assert_eq!(copy.store.read(log, n, 1).await.unwrap()[0].payload, batch(n as usize));
     }
-    assert!(copy.store.commit(Commit::new().put(key(2), "x").once(OnceToken([5; 16]))).await.unwrap().duplicate);
+    assert!(
+        copy.store.commit(Commit::new().put(key(2), "x").once(OnceToken([5; 16]))).await.unwrap().duplicate
+    );
     assert!(matches!(copy.store.commit(Commit::new().create_log(gone)).await, Err(CommitError::Conflict(_))));
     assert!(copy.store.new_log_id() > gone);
     let appended = copy.store.commit(Commit::new().append(log, batch(0))).await.unwrap();
@@ -139,7 +145,15 @@ async fn a_backup_opens_as_the_store_was_and_the_store_goes_on() {
 async fn verify_reads_everything_and_repair_says_what_it_costs() {
     let dir = tempfile::tempdir().unwrap();
     // Large files, so that the damage lies in the middle of one that nothing has settled.
-    let node = Node::open(dir.path(), StoreOptions { journal_first_file: ByteSize::mib(4), journal_file: ByteSize::mib(4), ..StoreOptions::small() }).unwrap();
+    let node = Node::open(
+        dir.path(),
+        StoreOptions {
+            journal_first_file: ByteSize::mib(4),
+            journal_file: ByteSize::mib(4),
+            ..StoreOptions::small()
+        },
+    )
+    .unwrap();
     let log = fill(&node).await;
     node.crash().await;
     let report = embedded::verify(dir.path()).unwrap();

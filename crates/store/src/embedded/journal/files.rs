@@ -81,15 +81,9 @@ pub(crate) fn parse_journal_name(name: &str) -> Option<u64> {
 }
 
 impl JournalFiles {
-    /// The files of `dir`, of which `live` hold entries. `next_epoch` is above every epoch seen.
-    pub fn new(
-        dir: &Path,
-        file_bytes: u64,
-        chance: Chance,
-        live: Vec<Arc<JournalFile>>,
-        next_epoch: u64,
-    ) -> Self {
-        let inner = Inner { next_epoch, live, spare: None, preparing: false };
+    /// The files of `dir`, none known yet. `next_epoch` is above every epoch seen.
+    pub fn new(dir: &Path, file_bytes: u64, chance: Chance, next_epoch: u64) -> Self {
+        let inner = Inner { next_epoch, ..Inner::default() };
         Self { dir: dir.to_path_buf(), file_bytes, chance, inner: Mutex::new(inner) }
     }
 
@@ -120,15 +114,40 @@ impl JournalFiles {
         inner.spare.is_none() && !inner.preparing && inner.live.last().is_some_and(well_used)
     }
 
+    /// Says which files recovery found entries in, oldest first.
+    pub fn recovered(&self, live: Vec<Arc<JournalFile>>) {
+        self.lock().live = live;
+    }
+
+    /// Deletes the spare file, if there is one.
+    pub fn discard_spare(&self) {
+        if let Some(spare) = self.lock().spare.take() {
+            // A file without entries that stays is deleted by the next opening.
+            let _ = std::fs::remove_file(&spare.path);
+        }
+    }
+
     /// Prepares a full-size file in advance.
     pub fn prepare_spare(&self) -> io::Result<()> {
+        self.prepare(self.file_bytes)
+    }
+
+    /// Prepares a file of `size` bytes in advance.
+    pub fn prepare(&self, size: u64) -> io::Result<()> {
         self.lock().preparing = true;
         let epoch = self.next_epoch();
-        let prepared = self.prepare_new(epoch, self.file_bytes);
+        let prepared = self.prepare_new(epoch, size);
+        self.offer_spare(prepared)
+    }
+
+    /// Keeps a prepared file as the spare one, unless there is one, or the journal has moved past its
+    /// epoch meanwhile: epochs rise along the journal.
+    fn offer_spare(&self, prepared: io::Result<JournalFile>) -> io::Result<()> {
         let mut inner = self.lock();
         inner.preparing = false;
         let file = Arc::new(prepared?);
-        if inner.live.last().is_some_and(|active| active.epoch > epoch) || inner.spare.is_some() {
+        let too_late = inner.live.last().is_some_and(|active| active.epoch > file.epoch);
+        if too_late || inner.spare.is_some() {
             drop(inner);
             return std::fs::remove_file(&file.path);
         }
@@ -160,10 +179,7 @@ impl JournalFiles {
             return disk::sync_dir(&self.dir).map(|()| true);
         }
         let recycled = self.recycle(&oldest);
-        let mut inner = self.lock();
-        inner.preparing = false;
-        inner.spare = Some(Arc::new(recycled?));
-        Ok(true)
+        self.offer_spare(recycled).map(|()| true)
     }
 
     /// The entry of an old file under a new epoch and salt.

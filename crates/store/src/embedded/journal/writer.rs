@@ -16,11 +16,11 @@ use headwater_base::Clock;
 
 use crate::Lsn;
 use crate::embedded::engine::Shared;
-use crate::embedded::{disk, keeper};
 use crate::embedded::front::{Front, Queued, Reply};
 use crate::embedded::journal::codec::{self, Placed};
 use crate::embedded::journal::files::{JournalFile, JournalFiles};
 use crate::embedded::journal::format::{GROUP_HEADER_BYTES, GroupHeader, padded, seal_group};
+use crate::embedded::{disk, keeper};
 use crate::sequencer::{Effects, LogEffect};
 
 /// How long the thread waits for room before it looks again.
@@ -144,6 +144,7 @@ impl Writer {
                     self.previous = 0;
                     self.batches = 0;
                     keeper::look_at_room(&self.shared);
+                    self.shared.wake.notify_waiters();
                     return;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {

@@ -130,7 +130,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = SegmentWriter::create(dir.path(), 7).unwrap();
         let large = vec![3; 200 << 10];
-        let batches = [(1, 0, &b"a"[..]), (1, 2, b"b"), (1, 8, b"c"), (2, 0, b"d"), (2, 2, &large), (2, 4, &large)];
+        let batches =
+            [(1, 0, &b"a"[..]), (1, 2, b"b"), (1, 8, b"c"), (2, 0, b"d"), (2, 2, &large), (2, 4, &large)];
         for (log, base_offset, payload) in batches {
             let append_time = Timestamp::from_ms(base_offset);
             let header = BatchHeader { base_offset, append_time, count: 2, length: payload.len() as u32 };
@@ -139,9 +140,11 @@ mod tests {
         let (path, size) = writer.finish().unwrap();
         let (segment, runs) = Segment::open(&path, 7).unwrap();
         assert_eq!(segment.size, size);
-        let spans: Vec<_> = runs.iter().map(|run| (run.log.0, run.base_offset, run.next_offset, run.batches)).collect();
+        let spans: Vec<_> =
+            runs.iter().map(|run| (run.log.0, run.base_offset, run.next_offset, run.batches)).collect();
         assert_eq!(spans, [(1, 0, 4, 2), (1, 8, 10, 1), (2, 0, 4, 2), (2, 4, 6, 1)]);
-        let read: Vec<_> = runs.iter().flat_map(|run| segment.read_run(&run.into(), i64::MIN).unwrap()).collect();
+        let read: Vec<_> =
+            runs.iter().flat_map(|run| segment.read_run(&run.into(), i64::MIN).unwrap()).collect();
         for (batch, (_, base_offset, payload)) in read.iter().zip(batches) {
             assert_eq!((batch.base_offset, batch.payload.as_ref()), (base_offset, payload));
         }

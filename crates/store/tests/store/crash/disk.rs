@@ -184,10 +184,15 @@ impl Disk {
             }
         }
         for path in files_of(dir) {
-            let inode = ours.remove(path.as_path()).unwrap_or_else(|| panic!("{} was not traced", path.display()));
+            let inode =
+                ours.remove(path.as_path()).unwrap_or_else(|| panic!("{} was not traced", path.display()));
             let mut content = self.inodes[inode].after(Fate::Kept, &chance);
             content.bytes.resize(content.size as usize, 0);
-            assert!(content.bytes == std::fs::read(&path).unwrap(), "{} was not traced wholly", path.display());
+            assert!(
+                content.bytes == std::fs::read(&path).unwrap(),
+                "{} was not traced wholly",
+                path.display()
+            );
         }
         assert!(ours.is_empty(), "traced, but not there: {ours:?}");
     }

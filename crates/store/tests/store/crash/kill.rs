@@ -26,7 +26,8 @@ async fn a_killed_process_loses_nothing_it_acknowledged() {
     for round in 0..if exhaustive() { 300 } else { 6 } {
         let dir = tempfile::tempdir().unwrap();
         let program = std::env::current_exe().unwrap();
-        let mut child = child_command(program.to_str().unwrap(), dir.path()).args(arguments()).spawn().unwrap();
+        let mut child =
+            child_command(program.to_str().unwrap(), dir.path()).args(arguments()).spawn().unwrap();
         let lines = 20 + chance.below(3000);
         let acks = dir.path().join("acks");
         let written = || std::fs::metadata(&acks).map_or(0, |meta| meta.len() / 8);
@@ -47,7 +48,16 @@ async fn a_failed_sync_ends_the_process() {
     let dir = tempfile::tempdir().unwrap();
     let program = std::env::current_exe().unwrap();
     let started = child_command("strace", dir.path())
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=40+"])
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fdatasync",
+            "-e",
+            "inject=fdatasync:error=EIO:when=40+",
+        ])
         .arg(program)
         .args(arguments())
         .output();

@@ -88,8 +88,12 @@ async fn every_acknowledged_commit_survives_every_crash_point() {
             for fate in [Fate::Kept, Fate::Lost, Fate::Mixed] {
                 let image = root.path().join("image");
                 let acknowledged = disk.crash(&image, fate, &chance);
-                workload::check(&image.join("store"), &acknowledged, &format!("before op {n} of {}, {fate:?}, seed {seed}", ops.len()))
-                    .await;
+                workload::check(
+                    &image.join("store"),
+                    &acknowledged,
+                    &format!("before op {n} of {}, {fate:?}, seed {seed}", ops.len()),
+                )
+                .await;
                 std::fs::remove_dir_all(&image).unwrap();
                 looked += 1;
             }
@@ -122,7 +126,8 @@ async fn flipped_bits_are_never_served() {
         let bit = chance.below(used as u64 * 8) as usize;
         bytes[bit / 8] ^= 1 << (bit % 8);
         std::fs::write(path, &bytes).unwrap();
-        workload::check_damaged(&image, &acknowledged, &format!("flip {n}: bit {bit} of {}", path.display())).await;
+        workload::check_damaged(&image, &acknowledged, &format!("flip {n}: bit {bit} of {}", path.display()))
+            .await;
         std::fs::remove_dir_all(&image).unwrap();
     }
 }

@@ -66,7 +66,9 @@ impl Parser<'_> {
 
     fn call(&mut self, call: &str, began: usize) {
         let Some((name, rest)) = call.split_once('(') else { return };
-        let Some((arguments, result)) = rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(") ")) else { return };
+        let Some((arguments, result)) = rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(") ")) else {
+            return;
+        };
         let result = result.trim_start_matches(['=', ' ']);
         let result: i64 = result.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(-1);
         if result < 0 {
@@ -91,7 +93,9 @@ impl Parser<'_> {
                 }
             }
             "write" => self.wrote(&arguments[0], None, string(&arguments[1]), result),
-            "pwrite64" => self.wrote(&arguments[0], Some(number(&arguments[3]) as u64), string(&arguments[1]), result),
+            "pwrite64" => {
+                self.wrote(&arguments[0], Some(number(&arguments[3]) as u64), string(&arguments[1]), result)
+            }
             "writev" => self.wrote(&arguments[0], None, strings(&arguments[1]), result),
             "fsync" | "fdatasync" => {
                 if let Some(path) = self.path(&arguments[0]) {
@@ -191,7 +195,8 @@ impl Parser<'_> {
 
     fn unknown(&self, name: &str, arguments: &[String]) {
         let ours = arguments.iter().any(|argument| {
-            argument.parse().is_ok_and(|fd: i64| self.open.contains_key(&fd)) || path_of(argument).starts_with(self.dir)
+            argument.parse().is_ok_and(|fd: i64| self.open.contains_key(&fd))
+                || path_of(argument).starts_with(self.dir)
         });
         assert!(!ours, "{name} is not understood");
     }
@@ -226,7 +231,9 @@ fn path_of(argument: &str) -> PathBuf {
 
 /// The bytes of a `"\x01\x02"`.
 fn string(argument: &str) -> Vec<u8> {
-    let Some(hex) = argument.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Vec::new() };
+    let Some(hex) = argument.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return Vec::new();
+    };
     let byte = |digits: &str| u8::from_str_radix(digits, 16).expect("strace writes two hex digits");
     hex.split("\\x").skip(1).map(byte).collect()
 }

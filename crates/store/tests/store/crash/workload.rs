@@ -145,8 +145,15 @@ pub async fn check_damaged(store: &Path, acknowledged: &Acknowledged, when: &str
         Ok(node) => node,
         Err(OpenError::Corrupt { .. } | OpenError::Format { .. }) => {
             headwater_store::embedded::verify(store).map_or_else(
-                |error| assert!(matches!(error, OpenError::Corrupt { .. } | OpenError::Format { .. }), "{when}: {error}"),
-                |report| assert!(!report.problems.is_empty(), "{when}: opening refuses, verify finds nothing"),
+                |error| {
+                    assert!(
+                        matches!(error, OpenError::Corrupt { .. } | OpenError::Format { .. }),
+                        "{when}: {error}"
+                    )
+                },
+                |report| {
+                    assert!(!report.problems.is_empty(), "{when}: opening refuses, verify finds nothing")
+                },
             );
             return;
         }
