@@ -93,17 +93,31 @@ impl Reconciler for RunReconciler {
         let rows = self.state.ground.store.scan(&range, ACTIVE_ROWS, Direction::Forward).await?;
         for key in rows.iter().filter_map(|row| keys::run_of(&row.key)) {
             let Some(stop) = self.state.runner.take(&key) else { continue };
-            let (state, signal) = (self.state.clone(), Arc::clone(&stop));
+            let (state, work) = (self.state.clone(), self.work.clone());
+            let taken = Taken { state: state.clone(), key: key.clone() };
             drop(self.work.detach(async move {
-                let run = Run { state: state.clone(), ground: state.ground.clone(), key: key.clone(), stop: signal };
+                let run = Run { ground: state.ground.clone(), state, work, key, stop };
                 if let Err(error) = run.to_its_end().await {
-                    tracing::error!(%error, job = key.job, run = key.id, "a job run could not be kept account of");
+                    let (job, id) = (&run.key.job, &run.key.id);
+                    tracing::error!(%error, job, run = id, "a job run could not be kept account of");
                 }
-                state.runner.release(&key);
-                state.runner.wake();
+                drop(taken);
             }));
         }
         Ok(Pass::Done)
+    }
+}
+
+/// A run that this process runs; given back when dropped, also after a panic.
+struct Taken {
+    state: State,
+    key: RunKey,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.state.runner.release(&self.key);
+        self.state.runner.wake();
     }
 }
 
@@ -119,6 +133,7 @@ enum End {
 struct Run {
     state: State,
     ground: Ground,
+    work: Work,
     key: RunKey,
     stop: Arc<Notify>,
 }
@@ -127,8 +142,11 @@ impl Run {
     async fn to_its_end(&self) -> Result<(), StoreError> {
         loop {
             let Some(mut record) = self.record().await? else { return self.forget().await };
-            if self.was_stopped().await? {
-                return self.finish(record, End::Stopped).await;
+            match self.was_stopped().await? {
+                Some(false) => {}
+                Some(true) => return self.finish(record, End::Stopped).await,
+                // It came to its end after it was looked for.
+                None => return Ok(()),
             }
             let clock = &self.ground.seams.clock;
             let began = headwater_base::Timestamp::from_ms(record.started_ms);
@@ -138,6 +156,8 @@ impl Run {
                 end = self.attempt(&mut record) => end,
                 () = self.stop.notified() => Ok(End::Stopped),
                 () = clock.sleep(left) => Ok(End::TimedOut),
+                // The next start of the node goes on with it.
+                () = self.work.stopping() => return Ok(()),
             }?;
             // What the attempt wrote down last is what counts; it may have been cut short.
             let Some(mut record) = self.record().await? else { return self.forget().await };
@@ -149,6 +169,7 @@ impl Run {
                     tokio::select! {
                         () = clock.sleep(RETRY_AFTER) => {}
                         () = self.stop.notified() => return self.finish(record, End::Stopped).await,
+                        () = self.work.stopping() => return Ok(()),
                     }
                 }
                 end => return self.finish(record, end).await,
@@ -295,11 +316,12 @@ impl Run {
         }
     }
 
-    async fn was_stopped(&self) -> Result<bool, StoreError> {
+    /// Whether somebody asked the run to stop; `None` when it is at its end.
+    async fn was_stopped(&self) -> Result<Option<bool>, StoreError> {
         let key = keys::run(keys::ACTIVE_RUN, &self.key);
         match self.ground.store.get(&key).await? {
-            Some(fact) => Ok(decode::<ActiveRunRecord>(&key, &fact.value)?.stopping),
-            None => Ok(true),
+            Some(fact) => Ok(Some(decode::<ActiveRunRecord>(&key, &fact.value)?.stopping)),
+            None => Ok(None),
         }
     }
 

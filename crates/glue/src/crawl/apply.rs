@@ -170,7 +170,7 @@ pub(super) async fn vanished(
         after = Some(last.key.table.clone());
         for table in tables {
             let kept = table.parameters.get(KEPT_BY) == Some(&crawler.name)
-                && targets.iter().any(|target| table.storage.location.starts_with(target.as_str()));
+                && targets.iter().any(|target| is_below(&table.storage.location, target));
             if !kept || seen.contains(&table.key.table) {
                 continue;
             }
@@ -187,6 +187,12 @@ pub(super) async fn vanished(
         }
     }
     Ok(())
+}
+
+/// Whether a location is a target's or below it.
+fn is_below(location: &str, target: &str) -> bool {
+    let rest = location.strip_prefix(target.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The table as it should be, were it new.
@@ -321,6 +327,13 @@ mod tests {
         let path = S3Path::parse("s3://My-bucket".to_lowercase().as_str()).unwrap();
         assert_eq!(table_name("raw_", &path, "a/Card-Data/"), "raw_card_data");
         assert_eq!(table_name("", &path, ""), "my_bucket");
+    }
+
+    #[test]
+    fn locations_are_below_their_own_target_only() {
+        assert!(is_below("s3://b/data/x/", "s3://b/data"));
+        assert!(is_below("s3://b/data/", "s3://b/data/"));
+        assert!(!is_below("s3://b/database/", "s3://b/data"));
     }
 
     #[test]

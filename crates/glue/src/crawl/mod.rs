@@ -232,25 +232,16 @@ impl CrawlReconciler {
         }
         let base = base_of(path);
         let mut root = Folder::default();
-        let mut query =
-            ListQuery { prefix: path.prefix.clone(), delimiter: None, after: None, limit: LIST_PAGE };
+        let mut query = ListQuery { prefix: base.clone(), delimiter: None, after: None, limit: LIST_PAGE };
         let mut count = 0;
         loop {
             let listing = objects.list(&bucket, &query).await.map_err(target)?;
             for entry in &listing.entries {
                 let Listed::Object(object) = entry else { continue };
                 let key = object.key.as_str();
-                let below = key.strip_prefix(base.as_str()).unwrap_or_default();
-                // `data` names the folder `data/` (or the object), and not `database/`.
-                let inside = path.prefix.is_empty()
-                    || path.prefix.ends_with('/')
-                    || key == path.prefix
-                    || key[path.prefix.len()..].starts_with('/');
-                let excluded = exclusions.iter().any(|pattern| {
-                    pattern.is_match(&key[path.prefix.len()..])
-                        || pattern.is_match(key[path.prefix.len()..].trim_start_matches('/'))
-                });
-                if inside && !excluded && object.size > 0 {
+                let Some(below) = key.strip_prefix(base.as_str()) else { continue };
+                let excluded = exclusions.iter().any(|pattern| pattern.is_match(below));
+                if !excluded && object.size > 0 {
                     root.add(below, key, object.size);
                     count += 1;
                 }
@@ -267,7 +258,7 @@ impl CrawlReconciler {
     }
 }
 
-/// What the keys below a target begin with, to the last `/` of the target's own folder.
+/// What the keys below a target begin with: `data` names the folder `data/`, and not `database/`.
 fn base_of(path: &S3Path) -> String {
     match &path.prefix {
         prefix if prefix.is_empty() || prefix.ends_with('/') => prefix.clone(),
