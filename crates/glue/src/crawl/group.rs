@@ -45,15 +45,20 @@ struct Candidate {
 
 /// Whether two files can be of one table.
 pub(crate) fn similar(a: &Found, b: &Found) -> bool {
+    let (few, many) = if a.inferred.columns.len() <= b.inferred.columns.len() { (a, b) } else { (b, a) };
+    let known = |name: &str| many.inferred.columns.iter().any(|(other, _)| other == name);
+    let shared = few.inferred.columns.iter().filter(|(name, _)| known(name)).count();
+    of_one_form(a, b) && shared * 10 >= few.inferred.columns.len() * SIMILAR_TENTHS
+}
+
+/// Whether two files are of one format.
+fn of_one_form(a: &Found, b: &Found) -> bool {
     let form = |found: &Found| match found.inferred.format {
         FileFormat::Json => (0, 0),
         FileFormat::Csv { delimiter, .. } => (1, delimiter),
         FileFormat::Parquet => (2, 0),
     };
-    let (few, many) = if a.inferred.columns.len() <= b.inferred.columns.len() { (a, b) } else { (b, a) };
-    let known = |name: &str| many.inferred.columns.iter().any(|(other, _)| other == name);
-    let shared = few.inferred.columns.iter().filter(|(name, _)| known(name)).count();
-    form(a) == form(b) && shared * 10 >= few.inferred.columns.len() * SIMILAR_TENTHS
+    form(a) == form(b)
 }
 
 /// The tables under `root`, whose files' keys begin with `prefix`.
@@ -98,7 +103,8 @@ fn are_partitions(children: &[(&str, Candidate)]) -> bool {
     let depth = |candidate: &Candidate| candidate.leaves.first().map_or(0, Vec::len);
     (named || children.len() >= 2)
         && children.iter().all(|(_, child)| {
-            similar(&first.found, &child.found) && child.leaves.iter().all(|leaf| leaf.len() == depth(first))
+            let alike = if named { of_one_form } else { similar };
+            alike(&first.found, &child.found) && child.leaves.iter().all(|leaf| leaf.len() == depth(first))
         })
 }
 

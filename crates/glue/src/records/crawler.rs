@@ -35,6 +35,7 @@ pub(crate) struct CrawlRecord {
 
 /// How a crawl ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(index_only)]
 pub(crate) enum CrawlEnd {
     #[n(0)]
     Succeeded,

@@ -53,6 +53,7 @@ impl CallerRecord {
 
 /// Where a run stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(index_only)]
 pub(crate) enum RunState {
     #[n(0)]
     Starting,
