@@ -33,6 +33,9 @@ pub use definition::{
     Buffering, Conversion, Delivery, DeliveryKey, DeliveryName, Destination, NewDelivery, NewSource, SchemaEcho,
     Source, StartAt,
 };
+/// What [`Conversion`] is told in the words of `tables`.
+pub use headwater_tables::{decode::JsonOptions, write::ParquetCompression};
+
 pub use engine::{Deliveries, DeliveryError, Health, TAGS_MAX};
 pub use ledger::{CommittedObject, CommittedPlan, CommittedRange, Counts, LedgerLine, LedgerRow};
 pub use table_write::{Bookmark, TableTarget, TableWrite, TableWriteError, Written};

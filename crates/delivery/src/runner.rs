@@ -24,7 +24,7 @@ use headwater_catalog::{CatalogError, Table};
 use headwater_objects::ObjectError;
 use headwater_store::{CommitError, LogId, StoreError, Watch, WatchTarget};
 use headwater_streams::{Stream, StreamError, Streams};
-use headwater_work::{Pass, Reconciler, Work};
+use headwater_work::{Pass, Reconciler, TaskResult, Work};
 use tokio::sync::Mutex;
 
 use crate::commit::CommitStep;
@@ -335,7 +335,7 @@ impl Reconciler for Runner {
         format!("delivery {}", self.key.name.as_str())
     }
 
-    async fn pass(&self) -> anyhow::Result<Pass> {
+    async fn pass(&self) -> TaskResult<Pass> {
         match self.step().await {
             Ok(true) => Ok(Pass::More),
             Ok(false) => Ok(Pass::Done),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use headwater_work::{Pass, Reconciler};
+use headwater_work::{Pass, Reconciler, TaskResult};
 
 use crate::engine::{Inner, read_definition};
 use crate::records::keys;
@@ -33,7 +33,7 @@ impl Reconciler for Supervisor {
         "deliveries".to_owned()
     }
 
-    async fn pass(&self) -> anyhow::Result<Pass> {
+    async fn pass(&self) -> TaskResult<Pass> {
         let Some(inner) = self.inner.upgrade() else { return Ok(Pass::Done) };
         let mut alive = HashSet::new();
         for row in inner.scan_all(&keys::definitions()).await? {

@@ -9,10 +9,8 @@ use headwater_base::{Arn, ByteSize, Region, Scope};
 use headwater_catalog::TableKey;
 use headwater_delivery::extract::PartitionQuery;
 use headwater_delivery::prefix::{Prefix, Role};
-use headwater_delivery::{Buffering, Conversion, Destination, SchemaEcho};
+use headwater_delivery::{Buffering, Conversion, Destination, JsonOptions, ParquetCompression, SchemaEcho};
 use headwater_objects::BucketName;
-use headwater_tables::decode::JsonOptions;
-use headwater_tables::write::ParquetCompression;
 use headwater_wire::Fault;
 
 use crate::checks::Checks;
