@@ -169,7 +169,9 @@ def test_awswrangler_reads_queries(lake, ctas):
     )
     frame = frame.sort_values("id")
     assert list(frame.id) == [3, 4, 5, 6]
-    assert list(frame.name.fillna("<null>")) == ["<null>", "d", 'e"x', ""]
+    # pandas takes a quoted empty cell of a CSV for missing; Parquet tells the two apart.
+    empty = "" if ctas else "<null>"
+    assert list(frame.name.fillna("<null>")) == ["<null>", "d", 'e"x', empty]
     assert [None if pd.isna(x) else x for x in frame.amount] == [3.5, 4.5, None, 6.5]
     assert [str(x) for x in frame["at"]] == ["2026-01-03", "2026-01-04", "2026-01-05", "2026-01-06"]
     assert set(frame.day) == {"2026-01-02", "2026-01-03"}
