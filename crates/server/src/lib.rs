@@ -13,6 +13,7 @@
 mod config;
 mod front;
 mod node;
+mod queries;
 mod root;
 mod telemetry;
 mod wiring;
@@ -20,4 +21,4 @@ mod wiring;
 pub use config::{Config, ConfigError, UserConfig};
 pub use node::{Node, StartError};
 pub use root::RootCredentials;
-pub use wiring::{FaceList, face_operations};
+pub use wiring::{Engines, FaceList, face_operations};

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use headwater_base::Seams;
-use headwater_blob::disk::BlobOptions;
-use headwater_blob::memory::MemoryBlobs;
-use headwater_blob::{self as blob, BlobError, Blobs};
 use headwater_identity::{User, Users, UsersError};
+use headwater_blob::disk::{self, BlobOptions};
+use headwater_blob::memory::MemoryBlobs;
+use headwater_blob::{BlobError, Blobs};
 use headwater_store::Store;
 use headwater_store::embedded::{self, OpenError, StoreOptions};
 use headwater_work::Work;
@@ -21,7 +21,7 @@ use crate::config::{Config, ConfigError};
 use crate::front::{self, Door};
 use crate::root::{self, RootCredentials};
 use crate::telemetry;
-use crate::wiring::{self, FaceList, Ground};
+use crate::wiring::{self, Engines, FaceList, Ground};
 
 /// How long started requests and passes may take after a stop was asked for.
 const STOP_MAX: Duration = Duration::from_secs(15);
@@ -36,7 +36,7 @@ pub struct Node {
     work: Work,
     /// The store's own loops, which end only after the store is closed.
     ground: Work,
-    store: Arc<dyn Store>,
+    engines: Engines,
     faces: Faces,
 }
 
@@ -78,8 +78,11 @@ pub enum StartError {
     #[error("cannot open the store")]
     Store(#[source] OpenError),
     /// The place for bodies cannot be opened.
-    #[error("cannot open the place for object bodies")]
+    #[error("cannot open the directory of blobs")]
     Blobs(#[source] BlobError),
+    /// The operating system gives no more threads.
+    #[error("cannot start the query engine's threads")]
+    Threads(#[source] std::io::Error),
     /// The address is taken or not ours.
     #[error("cannot listen on {addr}; if another program has the port, choose another with --listen")]
     Listen {
@@ -115,9 +118,10 @@ impl Node {
         let (work, ground) = (Work::new(seams.clone()), Work::new(seams.clone()));
         let store = open_store(config.data.clone(), &seams, &ground).await?;
         let blobs = open_blobs(config.data.as_deref(), &seams).await?;
-        let base = Ground { store: store.clone(), blobs, users, seams: seams.clone(), work: work.clone() };
-        let house = wiring::build(base);
-        let faces = Faces(house.faces.clone());
+        let spill = config.data.clone().unwrap_or_else(std::env::temp_dir).join("spill");
+        let base = Ground { store, blobs, spill, users, seams: seams.clone(), work: work.clone() };
+        let house = wiring::build(base).map_err(StartError::Threads)?;
+        let (faces, engines) = (Faces(house.faces.clone()), house.engines.clone());
         work.reconcile(Arc::new(telemetry::Upkeep), telemetry::UPKEEP_EVERY);
         let door = Arc::new(Door::new(&config, house, seams, work.clone()));
         let listen = front::listen(listener, door, config.connections_max);
@@ -127,7 +131,7 @@ impl Node {
             noted.map_err(|source| StartError::Data { path: data.clone(), source })?;
         }
         tracing::info!(%addr, dev = config.dev, "listening");
-        Ok(Self { addr, root, data: config.data, work, ground, store, faces })
+        Ok(Self { addr, root, data: config.data, work, ground, engines, faces })
     }
 
     /// Where it listens.
@@ -155,9 +159,9 @@ impl Node {
         &self.faces.0
     }
 
-    /// Its store, for tools that run in the same process.
-    pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+    /// Its engines, for tools that run in the same process.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
     }
 
     /// Runs until SIGINT or SIGTERM comes or a service fails, then stops.
@@ -184,7 +188,7 @@ impl Node {
     /// Stops: no new requests, started ones end, then the store is closed.
     pub async fn stop(self) {
         self.work.shutdown(STOP_MAX).await;
-        if let Err(error) = self.store.close().await {
+        if let Err(error) = self.engines.store.close().await {
             tracing::error!(%error, "the store did not close cleanly; it will recover at the next start");
         }
         self.ground.shutdown(STOP_MAX).await;
@@ -246,9 +250,9 @@ async fn open_store(
 async fn open_blobs(data: Option<&Path>, seams: &Seams) -> Result<Arc<dyn Blobs>, StartError> {
     match data {
         None => Ok(Arc::new(MemoryBlobs::new(seams.clone()))),
-        Some(data) => blob::disk::open(data.join("blobs"), BlobOptions::default(), seams.clone())
-            .await
-            .map_err(StartError::Blobs),
+        Some(data) => {
+            disk::open(data.join("blobs"), BlobOptions::default(), seams.clone()).await.map_err(StartError::Blobs)
+        }
     }
 }
 

@@ -1,9 +1,15 @@
 //! Store → blobs → engines → faces: the one place that names them all.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use headwater_athena::Athena;
 use headwater_base::Seams;
 use headwater_blob::Blobs;
+use headwater_catalog::{Catalog, QueryEngine};
+use headwater_delivery::Deliveries;
+use headwater_firehose::Firehose;
+use headwater_glue::Glue;
 use headwater_identity::{Sts, Users};
 use headwater_kinesis::Kinesis;
 use headwater_objects::Objects;
@@ -13,14 +19,15 @@ use headwater_streams::Streams;
 use headwater_wire::{Authority, Face, OperationRow};
 use headwater_work::Work;
 
+use crate::queries;
+
 /// The faces of a node, in the order they are listed.
 pub type FaceList = Vec<Arc<dyn Face>>;
 
 /// What the node is made of, from the ground up.
-#[derive(Clone)]
 pub(crate) struct House {
-    pub(crate) store: Arc<dyn Store>,
     pub(crate) authority: Arc<dyn Authority>,
+    pub(crate) engines: Engines,
     pub(crate) faces: FaceList,
 }
 
@@ -28,19 +35,75 @@ pub(crate) struct House {
 pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    /// Where queries spill.
+    pub(crate) spill: PathBuf,
     pub(crate) users: Users,
     pub(crate) seams: Seams,
     pub(crate) work: Work,
 }
 
+/// The engines of a node, for tools that run in the same process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engines {
+    /// Facts and logs.
+    pub store: Arc<dyn Store>,
+    /// Streams and their records.
+    pub streams: Streams,
+    /// Buckets and objects.
+    pub objects: Objects,
+    /// Databases, tables, partitions.
+    pub catalog: Catalog,
+    /// Deliveries and their ledger.
+    pub deliveries: Deliveries,
+    /// SQL.
+    pub queries: Arc<dyn QueryEngine>,
+}
+
 /// Builds engines and faces and starts their reconcilers.
-pub(crate) fn build(ground: Ground) -> House {
-    let Ground { store, blobs, users, seams, work } = ground;
-    let streams = Streams::new(Arc::clone(&store), seams.clone(), &work);
-    let objects = Objects::new(Arc::clone(&store), blobs, seams, &work);
-    let faces: FaceList =
-        vec![Arc::new(Sts), Arc::new(Kinesis::new(streams)), Arc::new(S3Face::new(objects))];
-    House { store, authority: Arc::new(users), faces }
+///
+/// # Errors
+/// When the query engine's threads cannot be started.
+pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
+    let Ground { store, blobs, spill, users, seams, work } = ground;
+    let streams = Streams::new(store.clone(), seams.clone(), &work);
+    let objects = Objects::new(store.clone(), blobs, seams.clone(), &work);
+    let catalog = Catalog::new(store.clone(), seams.clone());
+    let deliveries = Deliveries::new(
+        store.clone(),
+        seams.clone(),
+        &work,
+        streams.clone(),
+        objects.clone(),
+        catalog.clone(),
+    );
+    let queries = queries::engine(&spill, store.clone(), catalog.clone(), objects.clone(), seams.clone())?;
+    let athena = Athena::new(
+        &headwater_athena::Options::default(),
+        store.clone(),
+        objects.clone(),
+        catalog.clone(),
+        queries.clone(),
+        seams.clone(),
+        &work,
+    );
+    let glue = headwater_glue::Ground {
+        store: store.clone(),
+        catalog: catalog.clone(),
+        objects: objects.clone(),
+        queries: Some(queries.clone()),
+        seams,
+    };
+    let glue = Glue::new(glue, &work);
+    let engines = Engines { queries, store, streams, objects, catalog, deliveries };
+    let faces: FaceList = vec![
+        Arc::new(Kinesis::new(engines.streams.clone())),
+        Arc::new(Firehose::new(engines.deliveries.clone())),
+        Arc::new(glue),
+        Arc::new(athena),
+        Arc::new(S3Face::new(engines.objects.clone())),
+        Arc::new(Sts),
+    ];
+    Ok(House { authority: Arc::new(users), engines, faces })
 }
 
 /// Every face's signing name and operations, for the documentation.

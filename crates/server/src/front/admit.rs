@@ -144,6 +144,9 @@ impl Admission {
             return Err(too_large(limit));
         }
         let permits = u32::try_from(len / PERMIT_BYTES + 1).unwrap_or(u32::MAX);
+        if let Ok(permit) = self.memory.clone().try_acquire_many_owned(permits) {
+            return Ok(permit);
+        }
         let waiting = self.memory.clone().acquire_many_owned(permits);
         match self.seams.clock.timeout(MEMORY_WAIT_MAX, waiting).await {
             Some(Ok(permit)) => Ok(permit),

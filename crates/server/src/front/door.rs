@@ -54,7 +54,7 @@ impl Door {
             routes: Routes::new(&house.faces),
             admission: Admission::new(house.authority, seams.clone(), memory),
             turns: Arc::new(Semaphore::new(config.requests_max)),
-            store: house.store,
+            store: house.engines.store,
             seams,
             work,
             dev: config.dev,
@@ -101,7 +101,10 @@ impl Door {
         request: Request<Incoming>,
         arrival: Arrival,
     ) -> Result<Answer, Fault> {
-        let turn = self.seams.clock.timeout(TURN_WAIT_MAX, self.turns.clone().acquire_owned()).await;
+        let turn = match self.turns.clone().try_acquire_owned() {
+            Ok(turn) => Some(Ok(turn)),
+            Err(_) => self.seams.clock.timeout(TURN_WAIT_MAX, self.turns.clone().acquire_owned()).await,
+        };
         let Some(Ok(turn)) = turn else {
             return Err(
                 Fault::server("ServiceUnavailable", "too many requests at once; slow down").with_status(503)
@@ -135,18 +138,7 @@ impl Door {
         let (operation, fault) = outcome.map_or(("-", None), |outcome| (outcome.operation, outcome.fault));
         let status = response.status().as_u16();
         let took = self.seams.clock.monotonic().saturating_sub(line.started);
-        tracing::info!(
-            target: "headwater::access",
-            id = &*line.arrival.request_id,
-            from = &*line.arrival.source_ip,
-            service,
-            operation,
-            method = line.method.as_str(),
-            path = line.path,
-            status,
-            fault = fault.as_deref().unwrap_or("-"),
-            ms = took.as_secs_f64() * 1000.0,
-        );
+        self.log(line, service, operation, status, fault.as_deref().unwrap_or("-"), took);
         let class = match status {
             0..400 => "ok",
             400..500 => "client_fault",
@@ -157,6 +149,27 @@ impl Door {
         metrics::histogram!("headwater_request_seconds", "service" => service, "operation" => operation)
             .record(took.as_secs_f64());
         response
+    }
+
+    /// The access log: faults at the level `info`, what went well at `debug`.
+    fn log(&self, line: &Line, service: &str, operation: &str, status: u16, fault: &str, took: Duration) {
+        macro_rules! event {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "headwater::access",
+                    id = &*line.arrival.request_id,
+                    from = &*line.arrival.source_ip,
+                    service,
+                    operation,
+                    method = line.method.as_str(),
+                    path = line.path,
+                    status,
+                    fault,
+                    ms = took.as_secs_f64() * 1000.0,
+                )
+            };
+        }
+        if status < 400 { event!(debug) } else { event!(info) }
     }
 }
 

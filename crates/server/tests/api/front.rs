@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::fixture::{ALICE, Fixture, client};
 use headwater_server::Config;
+use serde_json::{Value, json};
 
 /// Sends bytes as they are and gives all that is answered until the connection closes.
 async fn raw(fixture: &Fixture, request: &str) -> String {
@@ -134,6 +135,156 @@ async fn a_head_that_is_too_large_is_refused_and_the_node_lives_on() {
         assert_eq!(&answer, b"HTTP/1.1 431");
     }
     assert_eq!(fixture.alice.get_unsigned("/_headwater/health").await.unwrap().status, 200);
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_upload_is_not_asked_for() {
+    let fixture = Fixture::start_in_memory().await;
+    let mut stream = TcpStream::connect(fixture.node.addr()).await.unwrap();
+    let head = "PUT /bucket/key HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 403");
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_client_that_sends_on_reads_its_refusal() {
+    let fixture = Fixture::start_in_memory().await;
+    let body = "x".repeat(60 * 1024);
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-amz-target: Kinesis_20131202.PutRecord\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = raw(&fixture, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("MissingAuthenticationTokenException"), "{answer}");
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
+    let fixture = Fixture::start_in_memory().await;
+    let body = vec![b' '; 20 << 20];
+    let answer = fixture.try_call(&fixture.alice, "Kinesis_20131202.ListStreams", serde_json::json!({})).await;
+    assert!(answer.is_ok());
+    let headers = [("x-amz-target", "Kinesis_20131202.ListStreams"), ("content-type", "application/x-amz-json-1.1")];
+    // The connection may break before the whole body is sent; if an answer comes, it says why.
+    if let Ok(answer) = fixture.alice.send("kinesis", "POST", "/", &headers, body.into()).await {
+        assert_eq!(answer.status, 413);
+    }
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn an_sdk_s_retry_is_answered_as_the_first_time_and_stored_once() {
+    let fixture = Fixture::start_in_memory().await;
+    fixture.call("Kinesis_20131202.CreateStream", json!({"StreamName": "s", "ShardCount": 1})).await;
+    let put = json!({"StreamName": "s", "Records": [{"Data": "YQ==", "PartitionKey": "a"}, {"Data": "Yg==", "PartitionKey": "b"}]});
+    let attempt = async |invocation: &str, body: &Value| {
+        let body = Bytes::from(body.to_string());
+        let answer = fixture.alice.json_once("kinesis", "Kinesis_20131202.PutRecords", body, invocation).await.unwrap();
+        serde_json::from_slice::<Value>(&answer).unwrap()["Records"][0]["SequenceNumber"].as_str().unwrap().to_owned()
+    };
+    let first = attempt("call-1", &put).await;
+    assert_eq!(attempt("call-1", &put).await, first, "the same call again");
+    assert_ne!(attempt("call-2", &put).await, first, "another call with the same records");
+    let other = json!({"StreamName": "s", "Records": [{"Data": "Yw==", "PartitionKey": "a"}]});
+    assert_ne!(attempt("call-1", &other).await, first, "other records under the same id");
+    let ask = json!({"StreamName": "s", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
+    let iterator = fixture.call("Kinesis_20131202.GetShardIterator", ask).await;
+    let read = fixture.call("Kinesis_20131202.GetRecords", json!({"ShardIterator": iterator["ShardIterator"]})).await;
+    assert_eq!(read["Records"].as_array().unwrap().len(), 5);
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn accounts_do_not_see_each_other() {
+    let fixture = Fixture::start_in_memory().await;
+    fixture.call("Kinesis_20131202.CreateStream", json!({"StreamName": "s", "ShardCount": 1})).await;
+    let bobs = fixture.try_call(&fixture.bob, "Kinesis_20131202.ListStreams", json!({})).await.unwrap();
+    assert_eq!(bobs["StreamNames"], json!([]));
+    let arn = "arn:aws:kinesis:eu-central-1:111111111111:stream/s";
+    let foreign = fixture.try_call(&fixture.bob, "Kinesis_20131202.DescribeStreamSummary", json!({"StreamARN": arn})).await;
+    assert_eq!(foreign.unwrap_err().code(), Some("AccessDeniedException"));
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn http2_with_prior_knowledge_is_spoken() {
+    use http_body_util::{BodyExt, Empty};
+    let fixture = Fixture::start_in_memory().await;
+    let client: hyper_util::client::legacy::Client<_, Empty<Bytes>> =
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).http2_only(true).build_http();
+    let ask = |path: &str| client.get(format!("{}{path}", fixture.node.endpoint()).parse().unwrap());
+    let health = ask("/_headwater/health").await.unwrap();
+    assert_eq!((health.status().as_u16(), health.version()), (200, http::Version::HTTP_2));
+    let anonymous = ask("/bucket/key").await.unwrap();
+    assert_eq!(anonymous.status().as_u16(), 403);
+    let text = anonymous.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&text).contains("<Code>AccessDenied</Code>"));
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_signed_request_over_http2_verifies() {
+    use headwater_wire::sigv4::{Credentials, SignedPayload, Signer};
+    use http_body_util::Full;
+    let fixture = Fixture::start_in_memory().await;
+    let client: hyper_util::client::legacy::Client<_, Full<Bytes>> =
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).http2_only(true).build_http();
+    let host = fixture.node.addr().to_string();
+    let request = http::Request::post(format!("http://{host}/"))
+        .header("host", &host)
+        .header("x-amz-target", "Kinesis_20131202.ListStreams")
+        .header("content-type", "application/x-amz-json-1.1");
+    let (mut head, ()) = request.body(()).unwrap().into_parts();
+    let signer = Signer::new(Credentials::new(ALICE.0, ALICE.1), "eu-central-1", "kinesis");
+    let now = headwater_base::Clock::system().now();
+    signer.sign(&mut head, SignedPayload::Whole(b"{}"), now);
+    // HTTP/2 sends the host as :authority.
+    head.headers.remove("host");
+    let request = http::Request::from_parts(head, Full::new(Bytes::from_static(b"{}")));
+    assert_eq!(client.request(request).await.unwrap().status().as_u16(), 200);
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn two_nodes_do_not_share_a_directory() {
+    let fixture = Fixture::start().await;
+    let data = fixture.node.data().unwrap().to_owned();
+    let refused = headwater_server::Node::start(Config { data: Some(data), ..Fixture::config() }).await.unwrap_err();
+    assert!(refused.to_string().contains("choose another directory with --data"), "{refused}");
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_remembers_across_a_restart() {
+    let fixture = Fixture::start().await;
+    let root = fixture.node.root().clone();
+    fixture.call("Kinesis_20131202.CreateStream", json!({"StreamName": "s", "ShardCount": 1})).await;
+    let fixture = fixture.restart().await;
+    assert_eq!(fixture.node.root(), &root);
+    let listed = fixture.call("Kinesis_20131202.ListStreams", json!({})).await;
+    assert_eq!(listed["StreamNames"], json!(["s"]));
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_reset_forgets_everything_and_is_quick() {
+    let data = tempfile::tempdir().unwrap();
+    let config = Config { dev: true, data: Some(data.path().to_owned()), ..Fixture::config() };
+    let fixture = Fixture::start_with(config).await;
+    for name in ["a", "b"] {
+        fixture.call("Kinesis_20131202.CreateStream", json!({"StreamName": name, "ShardCount": 4})).await;
+    }
+    let reset = "POST /_headwater/dev/reset HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    assert!(raw(&fixture, reset).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(fixture.call("Kinesis_20131202.ListStreams", json!({})).await["StreamNames"], json!([]));
+    fixture.call("Kinesis_20131202.CreateStream", json!({"StreamName": "a", "ShardCount": 1})).await;
+    let described = fixture.call("Kinesis_20131202.DescribeStreamSummary", json!({"StreamName": "a"})).await;
+    assert_eq!(described["StreamDescriptionSummary"]["OpenShardCount"], 1);
     fixture.node.stop().await;
 }
 
