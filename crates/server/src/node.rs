@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use headwater_base::Seams;
-use headwater_identity::{User, Users, UsersError};
 use headwater_blob::disk::{self, BlobOptions};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_blob::{BlobError, Blobs};
+use headwater_identity::{User, Users, UsersError};
 use headwater_store::Store;
 use headwater_store::embedded::{self, OpenError, StoreOptions};
 use headwater_work::Work;
@@ -250,9 +250,9 @@ async fn open_store(
 async fn open_blobs(data: Option<&Path>, seams: &Seams) -> Result<Arc<dyn Blobs>, StartError> {
     match data {
         None => Ok(Arc::new(MemoryBlobs::new(seams.clone()))),
-        Some(data) => {
-            disk::open(data.join("blobs"), BlobOptions::default(), seams.clone()).await.map_err(StartError::Blobs)
-        }
+        Some(data) => disk::open(data.join("blobs"), BlobOptions::default(), seams.clone())
+            .await
+            .map_err(StartError::Blobs),
     }
 }
 

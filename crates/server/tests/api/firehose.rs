@@ -82,7 +82,8 @@ async fn records_arrive_in_objects_once() {
     let put = node.call(&target("PutRecord"), one).await;
     assert!(!put["RecordId"].as_str().unwrap().is_empty());
     let records: Vec<Value> = ["one\n", "two\n"].iter().map(|text| json!({"Data": base64(text)})).collect();
-    let put = node.call(&target("PutRecordBatch"), json!({"DeliveryStreamName": "d", "Records": records})).await;
+    let put =
+        node.call(&target("PutRecordBatch"), json!({"DeliveryStreamName": "d", "Records": records})).await;
     assert_eq!(put["FailedPutCount"], 0);
     assert_ne!(put["RequestResponses"][0]["RecordId"], put["RequestResponses"][1]["RecordId"]);
     let found = delivered(&node, 3).await;
@@ -110,11 +111,13 @@ async fn a_kinesis_stream_is_delivered() {
     });
     node.call(&target("CreateDeliveryStream"), input).await;
     for n in 0..20 {
-        let record = json!({"StreamName": "s", "PartitionKey": n.to_string(), "Data": base64(&format!("{n}\n"))});
+        let record =
+            json!({"StreamName": "s", "PartitionKey": n.to_string(), "Data": base64(&format!("{n}\n"))});
         node.call("Kinesis_20131202.PutRecord", record).await;
     }
     let found = delivered(&node, 20).await;
-    let mut numbers: Vec<u32> = found.values().flat_map(|body| body.lines()).map(|line| line.parse().unwrap()).collect();
+    let mut numbers: Vec<u32> =
+        found.values().flat_map(|body| body.lines()).map(|line| line.parse().unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..20).collect::<Vec<u32>>());
     let described = node.call(&target("DescribeDeliveryStream"), json!({"DeliveryStreamName": "d"})).await;
@@ -152,7 +155,10 @@ async fn a_delivery_stream_is_described_updated_listed_and_deleted() {
         })
     };
     node.call(&target("UpdateDestination"), update("1")).await;
-    assert_eq!(node.refusal(&target("UpdateDestination"), update("1")).await, "ConcurrentModificationException");
+    assert_eq!(
+        node.refusal(&target("UpdateDestination"), update("1")).await,
+        "ConcurrentModificationException"
+    );
     let described = node.call(&target("DescribeDeliveryStream"), named.clone()).await;
     let description = &described["DeliveryStreamDescription"];
     assert_eq!(description["VersionId"], "2");
@@ -182,7 +188,8 @@ async fn mistakes_get_the_services_own_errors() {
     let node = Fixture::start_in_memory().await;
     create(&node, "d", s3(json!({}))).await;
     let put = |name: &str, data: &str| json!({"DeliveryStreamName": name, "Record": {"Data": base64(data)}});
-    let config = |extra: Value| json!({"DeliveryStreamName": "x", "ExtendedS3DestinationConfiguration": s3(extra)});
+    let config =
+        |extra: Value| json!({"DeliveryStreamName": "x", "ExtendedS3DestinationConfiguration": s3(extra)});
     let big = "x".repeat(1_024_001);
     let many: Vec<Value> = (0..501).map(|_| json!({"Data": base64("x")})).collect();
     for (operation, input, code) in [

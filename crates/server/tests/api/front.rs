@@ -142,7 +142,8 @@ async fn a_head_that_is_too_large_is_refused_and_the_node_lives_on() {
 async fn a_refused_upload_is_not_asked_for() {
     let fixture = Fixture::start_in_memory().await;
     let mut stream = TcpStream::connect(fixture.node.addr()).await.unwrap();
-    let head = "PUT /bucket/key HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 1000000\r\n\r\n";
+    let head =
+        "PUT /bucket/key HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 1000000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
@@ -159,7 +160,10 @@ async fn a_refused_client_that_sends_on_reads_its_refusal() {
         body.len()
     );
     let answer = raw(&fixture, &request).await;
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("MissingAuthenticationTokenException"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("MissingAuthenticationTokenException"),
+        "{answer}"
+    );
     fixture.node.stop().await;
 }
 
@@ -167,9 +171,11 @@ async fn a_refused_client_that_sends_on_reads_its_refusal() {
 async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let fixture = Fixture::start_in_memory().await;
     let body = vec![b' '; 20 << 20];
-    let answer = fixture.try_call(&fixture.alice, "Kinesis_20131202.ListStreams", serde_json::json!({})).await;
+    let answer =
+        fixture.try_call(&fixture.alice, "Kinesis_20131202.ListStreams", serde_json::json!({})).await;
     assert!(answer.is_ok());
-    let headers = [("x-amz-target", "Kinesis_20131202.ListStreams"), ("content-type", "application/x-amz-json-1.1")];
+    let headers =
+        [("x-amz-target", "Kinesis_20131202.ListStreams"), ("content-type", "application/x-amz-json-1.1")];
     // The connection may break before the whole body is sent; if an answer comes, it says why.
     if let Ok(answer) = fixture.alice.send("kinesis", "POST", "/", &headers, body.into()).await {
         assert_eq!(answer.status, 413);
@@ -184,17 +190,27 @@ async fn an_sdk_s_retry_is_answered_as_the_first_time_and_stored_once() {
     let put = json!({"StreamName": "s", "Records": [{"Data": "YQ==", "PartitionKey": "a"}, {"Data": "Yg==", "PartitionKey": "b"}]});
     let attempt = async |invocation: &str, body: &Value| {
         let body = Bytes::from(body.to_string());
-        let answer = fixture.alice.json_once("kinesis", "Kinesis_20131202.PutRecords", body, invocation).await.unwrap();
-        serde_json::from_slice::<Value>(&answer).unwrap()["Records"][0]["SequenceNumber"].as_str().unwrap().to_owned()
+        let answer = fixture
+            .alice
+            .json_once("kinesis", "Kinesis_20131202.PutRecords", body, invocation)
+            .await
+            .unwrap();
+        serde_json::from_slice::<Value>(&answer).unwrap()["Records"][0]["SequenceNumber"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     let first = attempt("call-1", &put).await;
     assert_eq!(attempt("call-1", &put).await, first, "the same call again");
     assert_ne!(attempt("call-2", &put).await, first, "another call with the same records");
     let other = json!({"StreamName": "s", "Records": [{"Data": "Yw==", "PartitionKey": "a"}]});
     assert_ne!(attempt("call-1", &other).await, first, "other records under the same id");
-    let ask = json!({"StreamName": "s", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
+    let ask =
+        json!({"StreamName": "s", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
     let iterator = fixture.call("Kinesis_20131202.GetShardIterator", ask).await;
-    let read = fixture.call("Kinesis_20131202.GetRecords", json!({"ShardIterator": iterator["ShardIterator"]})).await;
+    let read = fixture
+        .call("Kinesis_20131202.GetRecords", json!({"ShardIterator": iterator["ShardIterator"]}))
+        .await;
     assert_eq!(read["Records"].as_array().unwrap().len(), 5);
     fixture.node.stop().await;
 }
@@ -206,7 +222,9 @@ async fn accounts_do_not_see_each_other() {
     let bobs = fixture.try_call(&fixture.bob, "Kinesis_20131202.ListStreams", json!({})).await.unwrap();
     assert_eq!(bobs["StreamNames"], json!([]));
     let arn = "arn:aws:kinesis:eu-central-1:111111111111:stream/s";
-    let foreign = fixture.try_call(&fixture.bob, "Kinesis_20131202.DescribeStreamSummary", json!({"StreamARN": arn})).await;
+    let foreign = fixture
+        .try_call(&fixture.bob, "Kinesis_20131202.DescribeStreamSummary", json!({"StreamARN": arn}))
+        .await;
     assert_eq!(foreign.unwrap_err().code(), Some("AccessDeniedException"));
     fixture.node.stop().await;
 }
@@ -216,7 +234,9 @@ async fn http2_with_prior_knowledge_is_spoken() {
     use http_body_util::{BodyExt, Empty};
     let fixture = Fixture::start_in_memory().await;
     let client: hyper_util::client::legacy::Client<_, Empty<Bytes>> =
-        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).http2_only(true).build_http();
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+            .http2_only(true)
+            .build_http();
     let ask = |path: &str| client.get(format!("{}{path}", fixture.node.endpoint()).parse().unwrap());
     let health = ask("/_headwater/health").await.unwrap();
     assert_eq!((health.status().as_u16(), health.version()), (200, http::Version::HTTP_2));
@@ -233,7 +253,9 @@ async fn a_signed_request_over_http2_verifies() {
     use http_body_util::Full;
     let fixture = Fixture::start_in_memory().await;
     let client: hyper_util::client::legacy::Client<_, Full<Bytes>> =
-        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).http2_only(true).build_http();
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+            .http2_only(true)
+            .build_http();
     let host = fixture.node.addr().to_string();
     let request = http::Request::post(format!("http://{host}/"))
         .header("host", &host)
@@ -254,7 +276,8 @@ async fn a_signed_request_over_http2_verifies() {
 async fn two_nodes_do_not_share_a_directory() {
     let fixture = Fixture::start().await;
     let data = fixture.node.data().unwrap().to_owned();
-    let refused = headwater_server::Node::start(Config { data: Some(data), ..Fixture::config() }).await.unwrap_err();
+    let refused =
+        headwater_server::Node::start(Config { data: Some(data), ..Fixture::config() }).await.unwrap_err();
     assert!(refused.to_string().contains("choose another directory with --data"), "{refused}");
     fixture.node.stop().await;
 }
@@ -279,7 +302,8 @@ async fn a_reset_forgets_everything_and_is_quick() {
     for name in ["a", "b"] {
         fixture.call("Kinesis_20131202.CreateStream", json!({"StreamName": name, "ShardCount": 4})).await;
     }
-    let reset = "POST /_headwater/dev/reset HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let reset =
+        "POST /_headwater/dev/reset HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     assert!(raw(&fixture, reset).await.starts_with("HTTP/1.1 200"));
     assert_eq!(fixture.call("Kinesis_20131202.ListStreams", json!({})).await["StreamNames"], json!([]));
     fixture.call("Kinesis_20131202.CreateStream", json!({"StreamName": "a", "ShardCount": 1})).await;

@@ -39,7 +39,8 @@ async fn the_catalog_survives_a_restart_and_accounts_are_apart() {
     f.call("AWSGlue.CreateDatabase", json!({"DatabaseInput": {"Name": "lake"}})).await;
     let input = table("orders", "s3://lake/orders/");
     f.call("AWSGlue.CreateTable", json!({"DatabaseName": "lake", "TableInput": input})).await;
-    let partition = json!({"Values": ["2026-01-01"], "StorageDescriptor": {"Location": "s3://lake/orders/a/"}});
+    let partition =
+        json!({"Values": ["2026-01-01"], "StorageDescriptor": {"Location": "s3://lake/orders/a/"}});
     let input = json!({"DatabaseName": "lake", "TableName": "orders", "PartitionInput": partition});
     f.call("AWSGlue.CreatePartition", input).await;
     let f = f.restart().await;
@@ -73,7 +74,8 @@ async fn a_crawled_table_is_cleaned_by_a_job_that_reads_each_object_once() {
     let sql = "CREATE EXTERNAL TABLE IF NOT EXISTS clean (id bigint) STORED AS PARQUET LOCATION 's3://lake/clean/'; \
                INSERT INTO clean SELECT id * 10 FROM raw";
     let arguments = json!({"--sql": sql, "--incremental-input": "lake.raw"});
-    let job = json!({"Name": "clean", "Role": "r", "Command": {"Name": "sql"}, "DefaultArguments": arguments});
+    let job =
+        json!({"Name": "clean", "Role": "r", "Command": {"Name": "sql"}, "DefaultArguments": arguments});
     f.call("AWSGlue.CreateJob", job).await;
     let run = async || {
         let started = f.call("AWSGlue.StartJobRun", json!({"JobName": "clean"})).await;

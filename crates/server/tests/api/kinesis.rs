@@ -62,16 +62,23 @@ fn entry(key: &str, data: &[u8]) -> Value {
 async fn records_come_back_where_and_as_they_were_put() {
     let on = Fixture::start_in_memory().await;
     let stream = create(&on, 3).await;
-    let records: Vec<Value> = (0..500).map(|i| entry(&format!("k{i}"), format!("data {i}").as_bytes())).collect();
+    let records: Vec<Value> =
+        (0..500).map(|i| entry(&format!("k{i}"), format!("data {i}").as_bytes())).collect();
     let put = call(&on, "PutRecords", json!({"StreamName": stream, "Records": records})).await;
     assert_eq!(put["FailedRecordCount"], 0);
     let mut told = BTreeMap::new();
     for (i, placed) in put["Records"].as_array().unwrap().iter().enumerate() {
-        let at = (placed["ShardId"].as_str().unwrap().to_owned(), placed["SequenceNumber"].as_str().unwrap().to_owned());
+        let at = (
+            placed["ShardId"].as_str().unwrap().to_owned(),
+            placed["SequenceNumber"].as_str().unwrap().to_owned(),
+        );
         told.insert(at, format!("data {i}").into_bytes());
     }
-    let read: BTreeMap<_, _> =
-        read_all(&on, &stream).await.into_iter().map(|(shard, number, data)| ((shard, number), data)).collect();
+    let read: BTreeMap<_, _> = read_all(&on, &stream)
+        .await
+        .into_iter()
+        .map(|(shard, number, data)| ((shard, number), data))
+        .collect();
     assert_eq!(read, told);
 }
 
@@ -83,8 +90,9 @@ async fn parallel_puts_lose_nothing_and_keep_each_clients_order() {
         let (on, stream) = (&on, &stream);
         async move {
             for i in 0..20 {
-                let records: Vec<Value> =
-                    (0..10).map(|j| entry(&format!("client {who}"), format!("{who}/{}", i * 10 + j).as_bytes())).collect();
+                let records: Vec<Value> = (0..10)
+                    .map(|j| entry(&format!("client {who}"), format!("{who}/{}", i * 10 + j).as_bytes()))
+                    .collect();
                 call(on, "PutRecords", json!({"StreamName": stream, "Records": records})).await;
             }
         }
@@ -124,17 +132,20 @@ async fn everything_survives_a_restart() {
     let on = Fixture::start().await;
     let stream = create(&on, 2).await;
     call(&on, "AddTagsToStream", json!({"StreamName": stream, "Tags": {"team": "risk"}})).await;
-    call(&on, "IncreaseStreamRetentionPeriod", json!({"StreamName": stream, "RetentionPeriodHours": 48})).await;
+    call(&on, "IncreaseStreamRetentionPeriod", json!({"StreamName": stream, "RetentionPeriodHours": 48}))
+        .await;
     let records: Vec<Value> = (0..100).map(|i| entry(&i.to_string(), &[i; 100])).collect();
     call(&on, "PutRecords", json!({"StreamName": stream, "Records": records})).await;
     let before = read_all(&on, &stream).await;
     assert_eq!(before.len(), 100);
     let described = call(&on, "DescribeStream", json!({"StreamName": stream})).await;
-    let start = json!({"StreamName": stream, "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
+    let start =
+        json!({"StreamName": stream, "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
     let iterator = call(&on, "GetShardIterator", start).await["ShardIterator"].clone();
     let body = Bytes::from(json!({"StreamName": stream, "Records": [entry("a", b"last")]}).to_string());
     let put = "33333333-3333-3333-3333-333333333333";
-    let answer = on.alice.json_once("kinesis", "Kinesis_20131202.PutRecords", body.clone(), put).await.unwrap();
+    let answer =
+        on.alice.json_once("kinesis", "Kinesis_20131202.PutRecords", body.clone(), put).await.unwrap();
 
     let on = on.restart().await;
     let again = on.alice.json_once("kinesis", "Kinesis_20131202.PutRecords", body, put).await.unwrap();
@@ -175,7 +186,8 @@ async fn sizes_are_bounded_as_documented() {
 async fn accounts_do_not_see_each_others_streams() {
     let on = Fixture::start_in_memory().await;
     let stream = create(&on, 1).await;
-    let start = json!({"StreamName": stream, "ShardId": "shardId-000000000000", "ShardIteratorType": "LATEST"});
+    let start =
+        json!({"StreamName": stream, "ShardId": "shardId-000000000000", "ShardIteratorType": "LATEST"});
     let iterator = call(&on, "GetShardIterator", start).await["ShardIterator"].clone();
     let bob = |operation: &str, input: Value| {
         let target = target(operation);
@@ -214,13 +226,25 @@ async fn cbor_carries_bytes_and_milliseconds() {
     };
     let mut put = Vec::new();
     minicbor::Encoder::new(&mut put)
-        .begin_map().unwrap()
-        .str("StreamName").unwrap().str(&stream).unwrap()
-        .str("PartitionKey").unwrap().str("k").unwrap()
-        .str("Data").unwrap().bytes(&[0, 255, 7]).unwrap()
-        .end().unwrap();
+        .begin_map()
+        .unwrap()
+        .str("StreamName")
+        .unwrap()
+        .str(&stream)
+        .unwrap()
+        .str("PartitionKey")
+        .unwrap()
+        .str("k")
+        .unwrap()
+        .str("Data")
+        .unwrap()
+        .bytes(&[0, 255, 7])
+        .unwrap()
+        .end()
+        .unwrap();
     assert_eq!(ask("PutRecord", put).await.status, 200);
-    let start = json!({"StreamName": stream, "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
+    let start =
+        json!({"StreamName": stream, "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
     let iterator = call(&on, "GetShardIterator", start).await["ShardIterator"].clone();
     let mut get = Vec::new();
     let iterator = iterator.as_str().unwrap();

@@ -1,7 +1,8 @@
 //! Every service over the wire: real requests, signed, to a node in this process on a free port.
 //!
-//! One module per service. Tests share a node through [`fixture::Fixture::shared`] where names keep
-//! them apart, or start one of their own.
+//! One module per service. Each test starts a node of its own ([`fixture::Fixture`]).
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 mod athena;
 mod firehose;

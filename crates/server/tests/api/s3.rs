@@ -38,7 +38,8 @@ fn refused(answer: &Answer, status: u16, code: &str) {
 async fn an_object_is_put_read_listed_and_deleted() {
     let (fixture, b) = bucket().await;
     let key = format!("/{b}/folder/a%20b.txt");
-    let headers = [("content-type", "text/plain"), ("x-amz-meta-color", "blue"), ("cache-control", "max-age=5")];
+    let headers =
+        [("content-type", "text/plain"), ("x-amz-meta-color", "blue"), ("cache-control", "max-age=5")];
     let put = fixture.s3("PUT", &key, &headers, "hello").await;
     assert_eq!(put.status, 200, "{}", text(&put));
     assert_eq!(put.header("etag"), Some("\"5d41402abc4b2a76b9719d911017c592\""));
@@ -112,8 +113,16 @@ async fn bodies_that_are_not_as_declared_store_nothing() {
     let wrong_md5 = [("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==")];
     refused(&fixture.s3("PUT", &key, &wrong_md5, "hello").await, 400, "BadDigest");
     refused(&fixture.s3("PUT", &key, &[("content-md5", "nonsense")], "hello").await, 400, "InvalidDigest");
-    refused(&fixture.s3("PUT", &key, &[("x-amz-checksum-crc32", "AAAAAA==")], "hello").await, 400, "BadDigest");
-    refused(&fixture.s3("PUT", &key, &[("x-amz-checksum-crc32", "AAA")], "hello").await, 400, "InvalidRequest");
+    refused(
+        &fixture.s3("PUT", &key, &[("x-amz-checksum-crc32", "AAAAAA==")], "hello").await,
+        400,
+        "BadDigest",
+    );
+    refused(
+        &fixture.s3("PUT", &key, &[("x-amz-checksum-crc32", "AAA")], "hello").await,
+        400,
+        "InvalidRequest",
+    );
     refused(&fixture.s3("GET", &key, &[], "").await, 404, "NoSuchKey");
     let right = [("x-amz-checksum-crc32", "NhCmhg==")];
     let put = fixture.s3("PUT", &key, &right, "hello").await;
@@ -126,7 +135,12 @@ async fn bodies_that_are_not_as_declared_store_nothing() {
 async fn other_accounts_stay_outside() {
     let (fixture, b) = bucket().await;
     fixture.s3("PUT", &format!("/{b}/k"), &[], "mine").await;
-    for (method, path) in [("GET", format!("/{b}/k")), ("PUT", format!("/{b}/k")), ("GET", format!("/{b}")), ("DELETE", format!("/{b}"))] {
+    for (method, path) in [
+        ("GET", format!("/{b}/k")),
+        ("PUT", format!("/{b}/k")),
+        ("GET", format!("/{b}")),
+        ("DELETE", format!("/{b}")),
+    ] {
         let answer = fixture.bob.send("s3", method, &path, &[], Bytes::new()).await.unwrap();
         refused(&answer, 403, "AccessDenied");
     }
@@ -138,7 +152,8 @@ async fn other_accounts_stay_outside() {
     let own = unique("bobs");
     fixture.bob.send("s3", "PUT", &format!("/{own}"), &[], Bytes::new()).await.unwrap();
     let source = format!("/{b}/k");
-    let stolen = fixture.bob.send("s3", "PUT", &format!("/{own}/k"), &[("x-amz-copy-source", &source)], Bytes::new());
+    let stolen =
+        fixture.bob.send("s3", "PUT", &format!("/{own}/k"), &[("x-amz-copy-source", &source)], Bytes::new());
     refused(&stolen.await.unwrap(), 403, "AccessDenied");
 }
 
@@ -216,13 +231,23 @@ async fn copies_and_tags() {
     let tags = fixture.s3("GET", &format!("{to}?tagging"), &[], "").await;
     assert_eq!(elements(&tags, "Key"), ["stage", "team"]);
     let got = fixture.s3("GET", &to, &[], "").await;
-    assert_eq!((text(&got), got.header("x-amz-meta-a"), got.header("x-amz-tagging-count")), ("hello", Some("1"), Some("2")));
+    assert_eq!(
+        (text(&got), got.header("x-amz-meta-a"), got.header("x-amz-tagging-count")),
+        ("hello", Some("1"), Some("2"))
+    );
     let onto_itself = fixture.s3("PUT", &from, &[("x-amz-copy-source", &from)], "").await;
     refused(&onto_itself, 400, "InvalidRequest");
-    let replaced = [("x-amz-copy-source", from.as_str()), ("x-amz-metadata-directive", "REPLACE"), ("x-amz-meta-b", "2")];
+    let replaced = [
+        ("x-amz-copy-source", from.as_str()),
+        ("x-amz-metadata-directive", "REPLACE"),
+        ("x-amz-meta-b", "2"),
+    ];
     assert_eq!(fixture.s3("PUT", &from, &replaced, "").await.status, 200);
     let got = fixture.s3("GET", &from, &[], "").await;
-    assert_eq!((text(&got), got.header("x-amz-meta-a"), got.header("x-amz-meta-b")), ("hello", None, Some("2")));
+    assert_eq!(
+        (text(&got), got.header("x-amz-meta-a"), got.header("x-amz-meta-b")),
+        ("hello", None, Some("2"))
+    );
     let xml = "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>";
     assert_eq!(fixture.s3("PUT", &format!("{to}?tagging"), &[], xml).await.status, 200);
     assert_eq!(elements(&fixture.s3("GET", &format!("{to}?tagging"), &[], "").await, "Key"), ["k"]);
@@ -252,7 +277,8 @@ async fn what_is_not_done_is_said() {
     let (fixture, b) = bucket().await;
     refused(&fixture.s3("GET", &format!("/{b}?policy"), &[], "").await, 501, "NotImplemented");
     refused(&fixture.s3("GET", &format!("/{b}?acl"), &[], "").await, 501, "NotImplemented");
-    let encrypted = fixture.s3("PUT", &format!("/{b}/k"), &[("x-amz-server-side-encryption", "AES256")], "x").await;
+    let encrypted =
+        fixture.s3("PUT", &format!("/{b}/k"), &[("x-amz-server-side-encryption", "AES256")], "x").await;
     refused(&encrypted, 501, "NotImplemented");
     let public = fixture.s3("PUT", &format!("/{b}/k"), &[("x-amz-acl", "public-read")], "x").await;
     refused(&public, 400, "AccessControlListNotSupported");
@@ -266,7 +292,19 @@ async fn what_is_not_done_is_said() {
 #[tokio::test]
 async fn odd_keys_are_just_keys() {
     let (fixture, b) = bucket().await;
-    let keys = ["..", "../up", "a//b", "a/./b", "/lead", "trail/", "a+b", "a%2525b", "%C3%BC", "%01", "a&b=c;d,e!'()*~"];
+    let keys = [
+        "..",
+        "../up",
+        "a//b",
+        "a/./b",
+        "/lead",
+        "trail/",
+        "a+b",
+        "a%2525b",
+        "%C3%BC",
+        "%01",
+        "a&b=c;d,e!'()*~",
+    ];
     for (n, key) in keys.iter().enumerate() {
         let put = fixture.s3("PUT", &format!("/{b}/{key}"), &[], format!("{n}")).await;
         assert_eq!(put.status, 200, "{key}: {}", text(&put));

@@ -1,6 +1,8 @@
 //! The verifier against botocore: every request of `vectors/botocore.json` was signed and sent by
 //! boto3 (see `vectors/generate.py`) and must verify; with anything about it changed it must not.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
