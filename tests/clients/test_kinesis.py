@@ -203,13 +203,14 @@ def test_what_was_acknowledged_survives_kill(start_node, unique):
     assert {(r["SequenceNumber"], r["Data"]) for r in read_all(kinesis, stream)} == told
 
 
-def test_the_command_line_works(aws, unique):
+def test_the_command_line_works(aws, unique, tmp_path):
     name = unique("cli")
+    # As a file, because versions 1 and 2 of the CLI read --data text differently.
+    (tmp_path / "data").write_bytes(b"hello")
     aws("kinesis", "create-stream", "--stream-name", name, "--shard-count", "1")
     aws("kinesis", "wait", "stream-exists", "--stream-name", name)
-    put = json.loads(
-        aws("kinesis", "put-record", "--stream-name", name, "--partition-key", "k", "--data", base64.b64encode(b"hello").decode())
-    )
+    data = f"fileb://{tmp_path / 'data'}"
+    put = json.loads(aws("kinesis", "put-record", "--stream-name", name, "--partition-key", "k", "--data", data))
     assert put["ShardId"] == "shardId-000000000000"
     iterator = json.loads(
         aws("kinesis", "get-shard-iterator", "--stream-name", name, "--shard-id", put["ShardId"], "--shard-iterator-type", "TRIM_HORIZON")

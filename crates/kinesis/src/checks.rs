@@ -49,9 +49,19 @@ impl Checks {
     }
 
     /// Text that `matches` says has the form of `pattern`, if it is there.
-    pub(crate) fn pattern(&mut self, path: impl Display, value: Option<&str>, pattern: &str, matches: fn(&str) -> bool) {
+    pub(crate) fn pattern(
+        &mut self,
+        path: impl Display,
+        value: Option<&str>,
+        pattern: &str,
+        matches: fn(&str) -> bool,
+    ) {
         if let Some(value) = value.filter(|value| !matches(value)) {
-            self.fail(&path, value, format_args!("Member must satisfy regular expression pattern: {pattern}"));
+            self.fail(
+                &path,
+                value,
+                format_args!("Member must satisfy regular expression pattern: {pattern}"),
+            );
         }
     }
 
@@ -122,7 +132,11 @@ impl Checks {
     }
 
     /// Tags with legal keys and values, if they are there.
-    pub(crate) fn tags<'a>(&mut self, path: &str, tags: impl Iterator<Item = (&'a String, &'a Option<String>)>) {
+    pub(crate) fn tags<'a>(
+        &mut self,
+        path: &str,
+        tags: impl Iterator<Item = (&'a String, &'a Option<String>)>,
+    ) {
         for (key, value) in tags {
             self.length(format_args!("{path}.key"), Some(key), 1, 128);
             self.present(format_args!("{path}.{key}"), value.as_ref());
@@ -193,7 +207,9 @@ mod tests {
     #[test]
     fn lengths_count_characters() {
         assert_eq!(message(|c| c.length("k", Some(&"ä".repeat(256)), 1, 256)), "");
-        assert!(message(|c| c.length("k", Some(&"ä".repeat(257)), 1, 256)).contains("less than or equal to 256"));
+        assert!(
+            message(|c| c.length("k", Some(&"ä".repeat(257)), 1, 256)).contains("less than or equal to 256")
+        );
         assert!(message(|c| c.length("k", Some(""), 1, 256)).contains("greater than or equal to 1"));
     }
 

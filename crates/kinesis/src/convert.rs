@@ -79,7 +79,8 @@ pub(crate) fn children(stream: &Stream, parent: u32) -> Vec<ChildShard> {
 /// When a shard took its last record: its children were created then.
 pub(crate) fn closed_time(stream: &Stream, shard: &Shard) -> Option<Timestamp> {
     shard.closed_at?;
-    let descends = |other: &&Shard| other.parent == Some(shard.index) || other.adjacent_parent == Some(shard.index);
+    let descends =
+        |other: &&Shard| other.parent == Some(shard.index) || other.adjacent_parent == Some(shard.index);
     stream.shards.iter().filter(descends).map(|child| child.created).min()
 }
 

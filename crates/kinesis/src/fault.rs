@@ -33,7 +33,11 @@ pub(crate) fn of(key: &StreamKey, error: StreamError) -> Fault {
 /// The code and message of one record that was not put.
 pub(crate) fn of_record(key: &StreamKey, error: StreamError) -> (String, String) {
     let fault = of(key, error);
-    if fault.status >= 500 { (INTERNAL.to_owned(), "Internal Service Failure".to_owned()) } else { (fault.code.into_owned(), fault.message) }
+    if fault.status >= 500 {
+        (INTERNAL.to_owned(), "Internal Service Failure".to_owned())
+    } else {
+        (fault.code.into_owned(), fault.message)
+    }
 }
 
 /// A parameter that makes no sense.
@@ -61,9 +65,13 @@ const INTERNAL: &str = "InternalFailure";
 fn throttled_message(key: &StreamKey, full: bool) -> String {
     let (name, account) = (key.name.as_str(), key.scope.account);
     if full {
-        return format!("The node's disk has no room for new records in stream {name} under account {account}.");
+        return format!(
+            "The node's disk has no room for new records in stream {name} under account {account}."
+        );
     }
-    format!("Rate exceeded for stream {name} under account {account}: more data waits to be stored than allowed.")
+    format!(
+        "Rate exceeded for stream {name} under account {account}: more data waits to be stored than allowed."
+    )
 }
 
 /// The client learns that it was not its fault; the log learns why.

@@ -68,6 +68,16 @@ impl Kinesis {
     }
 }
 
+/// For the fuzz target `iterator_token`: reads bytes as what an iterator seals and text as a
+/// sequence number, neither of which may panic.
+#[doc(hidden)]
+pub fn fuzz_iterator(bytes: &[u8]) {
+    let _ = cursor::Cursor::decode(bytes);
+    if let Some(number) = std::str::from_utf8(bytes).ok().and_then(sequence::SequenceNumber::parse) {
+        assert_eq!(number.to_string().as_bytes(), bytes);
+    }
+}
+
 /// Operations of the service that this node does not do.
 const REFUSED: &[&str] = &[
     "AcknowledgeDeadLetterQueueRecords",

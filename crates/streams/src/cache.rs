@@ -41,7 +41,11 @@ impl Cache {
     }
 
     /// The stream, from memory if it is there.
-    pub(crate) async fn get(&self, store: &dyn Store, key: &StreamKey) -> Result<Option<Arc<Stream>>, StoreError> {
+    pub(crate) async fn get(
+        &self,
+        store: &dyn Store,
+        key: &StreamKey,
+    ) -> Result<Option<Arc<Stream>>, StoreError> {
         let epoch = match self.look(key) {
             Ok(stream) => return Ok(Some(stream)),
             Err(epoch) => epoch,
@@ -83,8 +87,10 @@ pub(crate) async fn load(snapshot: &dyn Snapshot, key: &StreamKey) -> Result<Opt
     let row = StreamRow::decode(&fact.value)?;
     let range = KeyRange::prefix(&ShardRow::prefix(row.incarnation));
     let scanned = snapshot.scan(&range, SHARD_PAGE, Direction::Forward).await?;
-    let shards =
-        scanned.iter().map(|s| ShardRow::decode(&s.key, &s.fact.value)).collect::<Result<Vec<_>, StoreError>>()?;
+    let shards = scanned
+        .iter()
+        .map(|s| ShardRow::decode(&s.key, &s.fact.value))
+        .collect::<Result<Vec<_>, StoreError>>()?;
     Ok(Some(Stream {
         key: key.clone(),
         incarnation: row.incarnation,

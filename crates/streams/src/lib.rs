@@ -27,6 +27,6 @@ pub use engine::Streams;
 pub use error::StreamError;
 pub use name::{StreamKey, StreamName};
 pub use stream::{
-    Encryption, HashKey, NewRecord, NewStream, PartitionKey, Placed, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard,
-    ShardRead, Stream, StreamMode, StreamRecord, StreamStatus, TAGS_MAX,
+    Encryption, HashKey, NewRecord, NewStream, PartitionKey, Placed, RETENTION_MAX, RETENTION_MIN,
+    SHARDS_MAX, Shard, ShardRead, Stream, StreamMode, StreamRecord, StreamStatus, TAGS_MAX,
 };

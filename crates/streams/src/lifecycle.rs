@@ -11,8 +11,8 @@ use headwater_store::{Commit, CommitError, Direction, KeyRange, LogId};
 
 use crate::records::{ShardRow, StreamRow, TagsRow, guard_key};
 use crate::{
-    HashKey, NewStream, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard, Stream, StreamError, StreamKey, StreamMode,
-    StreamName, Streams, cache, tags,
+    HashKey, NewStream, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard, Stream, StreamError, StreamKey,
+    StreamMode, StreamName, Streams, cache, tags,
 };
 
 /// The most streams one page of a list holds.
@@ -125,7 +125,9 @@ impl Streams {
                 adjacent_parent: None,
                 closed_at: None,
             };
-            commit = commit.create_log(shard.log).put(ShardRow::key(row.incarnation, index), ShardRow::encode(&shard));
+            commit = commit
+                .create_log(shard.log)
+                .put(ShardRow::key(row.incarnation, index), ShardRow::encode(&shard));
         }
         commit
     }

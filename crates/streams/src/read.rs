@@ -57,7 +57,12 @@ impl Streams {
     ///
     /// # Errors
     /// The store's.
-    pub async fn read_batches(&self, log: LogId, from: i64, max_bytes: usize) -> Result<Vec<StoredBatch>, StreamError> {
+    pub async fn read_batches(
+        &self,
+        log: LogId,
+        from: i64,
+        max_bytes: usize,
+    ) -> Result<Vec<StoredBatch>, StreamError> {
         Ok(self.store.read(log, from, max_bytes).await?)
     }
 }
@@ -84,7 +89,8 @@ impl Gathered {
             let data = record.value.unwrap_or_default();
             let key = record.key.unwrap_or_default();
             let bytes = self.bytes + data.len() + key.len();
-            if self.records.len() >= self.max_records || (bytes > self.max_bytes && !self.records.is_empty()) {
+            if self.records.len() >= self.max_records || (bytes > self.max_bytes && !self.records.is_empty())
+            {
                 return Ok(false);
             }
             self.bytes = bytes;
@@ -102,7 +108,9 @@ impl Gathered {
         let next = match self.records.last() {
             Some(last) => last.offset + 1,
             // Nothing to return: what was read, if anything, holds only offsets without records.
-            None => batches.last().map_or(self.from, StoredBatch::next_offset).max(self.from).max(bounds.start),
+            None => {
+                batches.last().map_or(self.from, StoredBatch::next_offset).max(self.from).max(bounds.start)
+            }
         };
         let at = self.records.last().map(|last| last.append_time);
         let at = at.or_else(|| batches.first().map(|first| first.append_time));

@@ -53,7 +53,11 @@ impl Trimmer {
     }
 
     /// The offset before which the log's records are older than `horizon`, if there are any.
-    async fn stale_until(&self, log: headwater_store::LogId, horizon: Timestamp) -> Result<Option<i64>, StoreError> {
+    async fn stale_until(
+        &self,
+        log: headwater_store::LogId,
+        horizon: Timestamp,
+    ) -> Result<Option<i64>, StoreError> {
         let bounds = self.store.bounds(log).await?;
         if bounds.start == bounds.end {
             return Ok(None);

@@ -55,7 +55,12 @@ impl Streams {
     ///
     /// # Errors
     /// The store's, when the key could not be read or made.
-    pub async fn unseal(&self, purpose: &str, scope: &Scope, token: &str) -> Result<Option<Vec<u8>>, StreamError> {
+    pub async fn unseal(
+        &self,
+        purpose: &str,
+        scope: &Scope,
+        token: &str,
+    ) -> Result<Option<Vec<u8>>, StreamError> {
         Ok(unseal(self.cipher().await?, &bound_to(purpose, scope), token))
     }
 

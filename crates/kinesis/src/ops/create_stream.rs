@@ -67,7 +67,8 @@ fn new_stream(input: CreateStreamInput) -> Result<NewStream, Fault> {
         let message = format!("A stream may have at most {SHARDS_MAX} shards; {shards} were asked for.");
         return Err(Fault::client("LimitExceededException", message));
     }
-    let tags = input.tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default()));
+    let tags =
+        input.tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default()));
     Ok(NewStream { shards, mode, retention: RETENTION_MIN, tags: tags.collect() })
 }
 
@@ -75,7 +76,8 @@ fn refuse_unsupported(input: &CreateStreamInput) -> Result<(), Fault> {
     if input.max_record_size_in_kib.is_some_and(|kib| kib > MAX_RECORD_KIB) {
         return Err(fault::invalid("Records larger than 1 MiB are not supported on this node."));
     }
-    if input.record_distribution_strategy.as_deref().is_some_and(|strategy| strategy != "USER_PARTITION_KEY") {
+    if input.record_distribution_strategy.as_deref().is_some_and(|strategy| strategy != "USER_PARTITION_KEY")
+    {
         return Err(fault::invalid("This node distributes records by USER_PARTITION_KEY only."));
     }
     Ok(())

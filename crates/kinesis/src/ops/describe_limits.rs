@@ -20,13 +20,20 @@ impl Operation<State> for DescribeLimits {
         Ok(Access { action: "kinesis:DescribeLimits", resource: None })
     }
 
-    async fn call(state: &State, cx: &Context, _: DescribeLimitsInput) -> Result<DescribeLimitsOutput, Fault> {
+    async fn call(
+        state: &State,
+        cx: &Context,
+        _: DescribeLimitsInput,
+    ) -> Result<DescribeLimitsOutput, Fault> {
         let listed = state.streams.list(&cx.scope(), None, STREAMS_MAX).await;
         let streams = listed.map_err(|error| fault::internal(&error))?;
         Ok(DescribeLimitsOutput {
             shard_limit: SHARDS_MAX as usize,
             open_shard_count: streams.iter().map(|stream| stream.open_shards().count()).sum(),
-            on_demand_stream_count: streams.iter().filter(|stream| stream.mode == StreamMode::OnDemand).count(),
+            on_demand_stream_count: streams
+                .iter()
+                .filter(|stream| stream.mode == StreamMode::OnDemand)
+                .count(),
             on_demand_stream_count_limit: STREAMS_MAX,
         })
     }

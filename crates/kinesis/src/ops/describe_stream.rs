@@ -22,7 +22,11 @@ impl Operation<State> for DescribeStream {
         Ok(target::access("kinesis:DescribeStream", &key))
     }
 
-    async fn call(state: &State, cx: &Context, input: DescribeStreamInput) -> Result<DescribeStreamOutput, Fault> {
+    async fn call(
+        state: &State,
+        cx: &Context,
+        input: DescribeStreamInput,
+    ) -> Result<DescribeStreamOutput, Fault> {
         let mut checks = Checks::new();
         checks.range("limit", input.limit, 1, 10_000);
         checks.shard_id("exclusiveStartShardId", input.exclusive_start_shard_id.as_deref());
@@ -30,7 +34,8 @@ impl Operation<State> for DescribeStream {
         let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
         let stream = state.streams.get(&key).await.map_err(|error| fault::of(&key, error))?;
         let limit = input.limit.map_or(PAGE_MAX, |limit| (limit as usize).min(PAGE_MAX));
-        let after = input.exclusive_start_shard_id.as_deref().map(|id| shard_after(&stream, id)).transpose()?;
+        let after =
+            input.exclusive_start_shard_id.as_deref().map(|id| shard_after(&stream, id)).transpose()?;
         Ok(DescribeStreamOutput { stream_description: describe(&stream, after, limit) })
     }
 }

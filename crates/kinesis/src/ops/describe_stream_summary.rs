@@ -17,7 +17,11 @@ impl Operation<State> for DescribeStreamSummary {
         Ok(target::access("kinesis:DescribeStreamSummary", &key))
     }
 
-    async fn call(state: &State, cx: &Context, input: StreamInput) -> Result<DescribeStreamSummaryOutput, Fault> {
+    async fn call(
+        state: &State,
+        cx: &Context,
+        input: StreamInput,
+    ) -> Result<DescribeStreamSummaryOutput, Fault> {
         let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
         let stream = state.streams.get(&key).await.map_err(|error| fault::of(&key, error))?;
         let (encryption_type, key_id) = convert::encryption(&stream);

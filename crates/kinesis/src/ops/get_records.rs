@@ -1,6 +1,6 @@
 //! GetRecords: what follows an iterator, and an iterator for what follows that.
 
-use headwater_streams::{Shard, ShardRead, Stream};
+use headwater_streams::{Shard, ShardRead, Stream, StreamError};
 use headwater_wire::{Access, Context, Fault, Operation};
 
 use crate::checks::Checks;
@@ -25,15 +25,28 @@ impl Operation<State> for GetRecords {
 
     async fn call(state: &State, cx: &Context, input: GetRecordsInput) -> Result<GetRecordsOutput, Fault> {
         check(&input)?;
-        let cursor = Cursor::open(&state.streams, cx, input.shard_iterator.as_deref().unwrap_or_default()).await?;
+        let cursor =
+            Cursor::open(&state.streams, cx, input.shard_iterator.as_deref().unwrap_or_default()).await?;
         let key = cursor.stream_key(cx);
         cx.authority.check(&cx.caller, &target::access(ACTION, &key), None).await?;
         if let Some(arn) = input.stream_arn.as_deref() {
             target::stream(cx, Some(key.name.as_str()), Some(arn))?;
         }
-        let gone = || fault::no_such_shard(&format!("shardId-{:012}", cursor.shard), key.name.as_str(), key.scope.account);
-        let stream = state.streams.get(&key).await.map_err(|_| gone())?;
-        let shard = stream.shard(cursor.shard).filter(|_| stream.incarnation == cursor.incarnation).ok_or_else(gone)?;
+        let gone = || {
+            fault::no_such_shard(
+                &format!("shardId-{:012}", cursor.shard),
+                key.name.as_str(),
+                key.scope.account,
+            )
+        };
+        let stream = state.streams.get(&key).await.map_err(|error| match error {
+            StreamError::NoSuchStream(_) => gone(),
+            error => fault::of(&key, error),
+        })?;
+        let shard = stream
+            .shard(cursor.shard)
+            .filter(|_| stream.incarnation == cursor.incarnation)
+            .ok_or_else(gone)?;
         if input.dry_run == Some(true) {
             return Err(fault::dry_run());
         }

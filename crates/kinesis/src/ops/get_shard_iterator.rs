@@ -21,7 +21,11 @@ impl Operation<State> for GetShardIterator {
         Ok(target::access("kinesis:GetShardIterator", &key))
     }
 
-    async fn call(state: &State, cx: &Context, input: GetShardIteratorInput) -> Result<GetShardIteratorOutput, Fault> {
+    async fn call(
+        state: &State,
+        cx: &Context,
+        input: GetShardIteratorInput,
+    ) -> Result<GetShardIteratorOutput, Fault> {
         check(&input)?;
         let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
         let stream = state.streams.get(&key).await.map_err(|error| fault::of(&key, error))?;
@@ -37,7 +41,8 @@ impl Operation<State> for GetShardIterator {
     }
 }
 
-const TYPES: [&str; 5] = ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"];
+const TYPES: [&str; 5] =
+    ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"];
 
 fn check(input: &GetShardIteratorInput) -> Result<(), Fault> {
     let mut checks = Checks::new();

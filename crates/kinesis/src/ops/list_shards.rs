@@ -42,7 +42,8 @@ impl Operation<State> for ListShards {
         }
         let limit = input.max_results.map_or(PAGE_MAX, |limit| (limit as usize).min(PAGE_MAX));
         let later = |shard: &&Shard| page.after.is_none_or(|after| shard.index > after);
-        let mut shards = stream.shards.iter().filter(later).filter(|shard| page.filter.admits(cx, &stream, shard));
+        let mut shards =
+            stream.shards.iter().filter(later).filter(|shard| page.filter.admits(cx, &stream, shard));
         let listed: Vec<&Shard> = shards.by_ref().take(limit).collect();
         let last = listed.last().filter(|_| shards.next().is_some());
         let next_token = match last {
@@ -127,7 +128,8 @@ fn index_of(key: &StreamKey, id: &str) -> Result<u32, Fault> {
 impl Page {
     fn apply(&mut self, filter: &ShardFilter) -> Result<(), Fault> {
         let kind = filter.kind.as_deref().unwrap_or_default();
-        let missing = |what: &str| fault::invalid(format!("{what} must be provided for a ShardFilter of type {kind}."));
+        let missing =
+            |what: &str| fault::invalid(format!("{what} must be provided for a ShardFilter of type {kind}."));
         let time = || filter.timestamp.map(|EpochTime(time)| time).ok_or_else(|| missing("Timestamp"));
         self.filter = match kind {
             "AT_LATEST" => Filter::OpenNow,
@@ -160,7 +162,10 @@ impl Page {
         let bytes = opened.map_err(|error| fault::internal(&error))?.ok_or_else(refused)?;
         let page = Self::decode(cx, &bytes).ok_or_else(refused)?;
         if cx.time.since(page.issued) > TOKEN_LIFETIME {
-            return Err(Fault::client("ExpiredNextTokenException", "The NextToken is older than 300 seconds."));
+            return Err(Fault::client(
+                "ExpiredNextTokenException",
+                "The NextToken is older than 300 seconds.",
+            ));
         }
         Ok(page)
     }

@@ -62,7 +62,8 @@ pub(super) fn check_record(checks: &mut Checks, path: &str, entry: &PutRecordsEn
     checks.present(format_args!("{path}partitionKey"), entry.partition_key.as_ref());
     checks.length(format_args!("{path}partitionKey"), entry.partition_key.as_deref(), 1, 256);
     checks.hash_key(format_args!("{path}explicitHashKey"), entry.explicit_hash_key.as_deref());
-    let bytes = entry.data.as_ref().map(|data| data.0.len() + entry.partition_key.as_ref().map_or(0, String::len));
+    let bytes =
+        entry.data.as_ref().map(|data| data.0.len() + entry.partition_key.as_ref().map_or(0, String::len));
     checks.blob(format_args!("{path}data"), bytes, RECORD_BYTES_MAX);
 }
 

@@ -62,7 +62,8 @@ fn records(entries: Option<Vec<PutRecordsEntry>>) -> Result<Vec<NewRecord>, Faul
 /// Whether a record is of the common kind that needs no closer look.
 fn is_plainly_fine(entry: &PutRecordsEntry) -> bool {
     let key_is_short = entry.partition_key.as_ref().is_some_and(|key| (1..=256).contains(&key.len()));
-    let data_is_short = entry.data.as_ref().is_some_and(|data| data.0.len() <= super::put_record::RECORD_BYTES_MAX / 2);
+    let data_is_short =
+        entry.data.as_ref().is_some_and(|data| data.0.len() <= super::put_record::RECORD_BYTES_MAX / 2);
     key_is_short && data_is_short && entry.explicit_hash_key.is_none()
 }
 

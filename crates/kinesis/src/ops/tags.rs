@@ -123,7 +123,10 @@ impl Operation<State> for ListTagsForResource {
     type Output = ListTagsForResourceOutput;
 
     fn access(_: &State, cx: &Context, input: &ListTagsForResourceInput) -> Result<Access, Fault> {
-        Ok(target::access("kinesis:ListTagsForResource", &target::resource(cx, input.resource_arn.as_deref())?))
+        Ok(target::access(
+            "kinesis:ListTagsForResource",
+            &target::resource(cx, input.resource_arn.as_deref())?,
+        ))
     }
 
     async fn call(
@@ -136,13 +139,18 @@ impl Operation<State> for ListTagsForResource {
     }
 }
 
-async fn add(state: &State, key: &StreamKey, tags: Option<BTreeMap<String, Option<String>>>) -> Result<Nothing, Fault> {
+async fn add(
+    state: &State,
+    key: &StreamKey,
+    tags: Option<BTreeMap<String, Option<String>>>,
+) -> Result<Nothing, Fault> {
     let mut checks = Checks::new();
     checks.present("tags", tags.as_ref());
     checks.count("tags", tags.as_ref().map(BTreeMap::len), 1, 200);
     checks.tags("tags", tags.iter().flatten());
     checks.finish()?;
-    let tags = tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect();
+    let tags =
+        tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect();
     let stream = state.streams.get(key).await.map_err(|error| fault::of(key, error))?;
     state.streams.tag(&stream, tags).await.map_err(|error| fault::of(key, error))?;
     Ok(Nothing {})

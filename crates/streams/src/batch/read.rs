@@ -155,7 +155,8 @@ impl Records {
         let at = &mut self.at;
         let len = varint::get_i32(bytes, at)?;
         let len = usize::try_from(len).map_err(|_| BatchError("a negative record length"))?;
-        let end = at.checked_add(len).filter(|end| *end <= bytes.len()).ok_or(BatchError("a record is cut off"))?;
+        let end =
+            at.checked_add(len).filter(|end| *end <= bytes.len()).ok_or(BatchError("a record is cut off"))?;
         if len < RECORD_BYTES_MIN - 1 {
             return Err(BatchError("a record is too short"));
         }
@@ -192,7 +193,8 @@ fn skip(bytes: &[u8], at: &mut usize) -> Result<Option<std::ops::Range<usize>>, 
         return Ok(None);
     }
     let len = usize::try_from(len).map_err(|_| BatchError("a negative length"))?;
-    let end = at.checked_add(len).filter(|end| *end <= bytes.len()).ok_or(BatchError("a field is cut off"))?;
+    let end =
+        at.checked_add(len).filter(|end| *end <= bytes.len()).ok_or(BatchError("a field is cut off"))?;
     let range = *at..end;
     *at = end;
     Ok(Some(range))

@@ -98,7 +98,8 @@ fn the_checksum_is_crc_32c() {
 #[test]
 fn slices_share_the_batch() {
     let value = Bytes::from(vec![9; 4096]);
-    let batch = encode(&[BatchRecord { key: None, value: Some(value), headers: Vec::new(), timestamp_ms: 0 }]);
+    let batch =
+        encode(&[BatchRecord { key: None, value: Some(value), headers: Vec::new(), timestamp_ms: 0 }]);
     let record = records(&batch).unwrap().next().unwrap().unwrap();
     let (outer, inner) = (batch.as_ptr_range(), record.value.unwrap());
     assert!(outer.contains(&inner.as_ptr()));
@@ -133,7 +134,8 @@ fn lz4_is_refused_cleanly() {
 
 #[test]
 fn xerial_framing_is_understood() {
-    let record = BatchRecord { key: None, value: Some(vec![b'a'; 500].into()), headers: vec![], timestamp_ms: 5 };
+    let record =
+        BatchRecord { key: None, value: Some(vec![b'a'; 500].into()), headers: vec![], timestamp_ms: 5 };
     let plain = encode(std::slice::from_ref(&record));
     let mut bytes = plain[..HEADER_BYTES].to_vec();
     bytes.extend(b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01");

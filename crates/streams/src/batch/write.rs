@@ -36,7 +36,8 @@ impl BatchBuilder {
     ) {
         let time_delta = timestamp_ms.wrapping_sub(self.base_timestamp_ms);
         let offset_delta = i64::from(self.count);
-        let headers_len: usize = headers.iter().map(|(name, value)| len_of(Some(name)) + len_of(*value)).sum();
+        let headers_len: usize =
+            headers.iter().map(|(name, value)| len_of(Some(name)) + len_of(*value)).sum();
         let len = 1
             + varint::len(time_delta)
             + varint::len(offset_delta)
@@ -77,7 +78,8 @@ impl BatchBuilder {
 
     /// The finished batch, with base offset 0 and no producer.
     pub fn finish(mut self) -> Bytes {
-        let length = i32::try_from(self.bytes.len() - 12).expect("a batch is smaller than a commit, which is 8 MiB");
+        let length =
+            i32::try_from(self.bytes.len() - 12).expect("a batch is smaller than a commit, which is 8 MiB");
         let last_delta = self.count as i32 - 1;
         let max_timestamp = if self.count == 0 { self.base_timestamp_ms } else { self.max_timestamp_ms };
         let head = &mut self.bytes;

@@ -68,7 +68,10 @@ async fn bounds_on_creation_hold() {
     let short = NewStream { retention: HOUR, ..new(1) };
     assert!(matches!(streams.create(&key("a"), short).await, Err(StreamError::Invalid(_))));
     let tags = (0..51).map(|i| (format!("k{i}"), String::new())).collect();
-    assert!(matches!(streams.create(&key("a"), NewStream { tags, ..new(1) }).await, Err(StreamError::TooMany { .. })));
+    assert!(matches!(
+        streams.create(&key("a"), NewStream { tags, ..new(1) }).await,
+        Err(StreamError::TooMany { .. })
+    ));
 }
 
 #[tokio::test]
@@ -83,7 +86,8 @@ async fn the_largest_stream_fits_one_commit() {
 async fn records_go_to_the_shard_of_their_hash_and_keep_their_order() {
     let Node { streams, .. } = node();
     let stream = streams.create(&key("a"), new(4)).await.unwrap();
-    let records: Vec<NewRecord> = (0..200).map(|i| record(&format!("key-{}", i % 17), format!("{i}"))).collect();
+    let records: Vec<NewRecord> =
+        (0..200).map(|i| record(&format!("key-{}", i % 17), format!("{i}"))).collect();
     let placed = streams.put(&stream, records.clone(), None).await.unwrap();
     let mut next = BTreeMap::new();
     for (record, placed) in records.iter().zip(&placed) {
@@ -95,8 +99,12 @@ async fn records_go_to_the_shard_of_their_hash_and_keep_their_order() {
     }
     assert!(next.len() > 1, "the keys spread over shards");
     for (shard, count) in next {
-        let expected: Vec<Bytes> =
-            records.iter().zip(&placed).filter(|(_, p)| p.shard == shard).map(|(r, _)| r.data.clone()).collect();
+        let expected: Vec<Bytes> = records
+            .iter()
+            .zip(&placed)
+            .filter(|(_, p)| p.shard == shard)
+            .map(|(r, _)| r.data.clone())
+            .collect();
         assert_eq!(expected.len() as i64, count);
         assert_eq!(data_of(&streams, &stream, shard).await, expected);
     }
@@ -206,7 +214,8 @@ async fn a_deleted_stream_is_gone_for_every_verb() {
     assert!(matches!(streams.read(&stream.shards[0], 0, 1, 1).await, Err(StreamError::Gone)));
     assert!(streams.list(&scope(), None, 10).await.unwrap().is_empty());
     assert_eq!(store.status().logs, 0);
-    let everything = store.scan(&range_of_everything(), 100, headwater_store::Direction::Forward).await.unwrap();
+    let everything =
+        store.scan(&range_of_everything(), 100, headwater_store::Direction::Forward).await.unwrap();
     assert_eq!(everything, [], "no fact is left behind");
 }
 
