@@ -9,7 +9,8 @@ use headwater_base::ByteSize;
 pub struct StoreOptions {
     /// The size of a journal file. Default 256 MiB. Must hold one largest commit (8 MiB) at least.
     pub journal_file: ByteSize,
-    /// The size of the first journal file of a start, small so that the start is instant. Default 32 MiB.
+    /// The size of the first journal file of a start, and of one that commits must wait for because no
+    /// full-size one is ready: small, so that it is there at once. Default 32 MiB.
     pub journal_first_file: ByteSize,
     /// A journal file is closed at this many batches even if it has room, which bounds the memory
     /// that unsettled batches cost (about 48 bytes each). Default 200,000.

@@ -125,7 +125,7 @@ fn begin(
     }
     let needed = JournalFile::FIRST_GROUP_AT + padded(buffer.len() as u64);
     let room = needed + padded(COMMIT_BYTES_MAX as u64).min(options.journal_first_file.bytes());
-    let active = files.activate(options.journal_first_file.bytes().max(room))?;
+    let active = files.activate(room, options.journal_first_file.bytes())?;
     let mut begun = Begun { active, position: JournalFile::FIRST_GROUP_AT, previous: 0, places: Vec::new() };
     if let (Some(first), Some(last)) = (tail.first(), tail.last()) {
         let length = (buffer.len() - GROUP_HEADER_BYTES) as u32;
@@ -212,7 +212,7 @@ fn launch(parts: Parts<'_>) -> Result<(Embedded, Arc<Shared>), OpenError> {
         batches: 0,
         batches_max: shared.options.journal_file_batches,
         group_bytes_max: shared.options.group.bytes() as usize,
-        file_bytes: shared.options.journal_file.bytes(),
+        file_bytes: shared.options.journal_first_file.bytes(),
         buffer: Vec::new(),
     };
     let applier = Applier { shared: Arc::clone(&shared), groups, applied: recovery.applied };

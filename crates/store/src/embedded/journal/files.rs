@@ -1,7 +1,7 @@
 //! The journal's files: preparing, naming, recycling.
 //!
 //! **Invariants.** A file is named `journal-<epoch>.hwj` only when it is completely prepared (filled,
-//! header written, fsynced); until then it is `preparing-<epoch>.tmp`. Epochs rise and are never
+//! header written, fsynced); until then it is `preparing-<n>.tmp`. Epochs rise and are never
 //! reused, so they also number the openings of the store. Only the oldest file is ever recycled, so
 //! the files that are left hold a contiguous stretch of LSNs.
 //!
@@ -56,6 +56,8 @@ pub(crate) struct JournalFiles {
     dir: PathBuf,
     file_bytes: u64,
     chance: Chance,
+    /// Numbers the names of files in preparation.
+    scratch: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -84,18 +86,22 @@ impl JournalFiles {
     /// The files of `dir`, none known yet. `next_epoch` is above every epoch seen.
     pub fn new(dir: &Path, file_bytes: u64, chance: Chance, next_epoch: u64) -> Self {
         let inner = Inner { next_epoch, ..Inner::default() };
-        Self { dir: dir.to_path_buf(), file_bytes, chance, inner: Mutex::new(inner) }
+        Self {
+            dir: dir.to_path_buf(),
+            file_bytes,
+            chance,
+            scratch: AtomicU64::new(0),
+            inner: Mutex::new(inner),
+        }
     }
 
-    /// Takes the next file into use, preparing one of `at_least` bytes if none is ready.
-    pub fn activate(&self, at_least: u64) -> io::Result<Arc<JournalFile>> {
+    /// Takes the next file into use: the spare one, if it has `at_least` bytes. If there is none, one
+    /// of `otherwise` bytes is prepared while the journal waits; small, so that it waits shortly.
+    pub fn activate(&self, at_least: u64, otherwise: u64) -> io::Result<Arc<JournalFile>> {
         let ready = self.lock().spare.take_if(|spare| spare.size >= at_least);
         let file = match ready {
             Some(file) => file,
-            None => {
-                let epoch = self.next_epoch();
-                Arc::new(self.prepare_new(epoch, at_least)?)
-            }
+            None => Arc::new(self.prepare_new(otherwise.max(at_least))?),
         };
         let mut inner = self.lock();
         inner.live.push(Arc::clone(&file));
@@ -135,8 +141,7 @@ impl JournalFiles {
     /// Prepares a file of `size` bytes in advance.
     pub fn prepare(&self, size: u64) -> io::Result<()> {
         self.lock().preparing = true;
-        let epoch = self.next_epoch();
-        let prepared = self.prepare_new(epoch, size);
+        let prepared = self.prepare_new(size);
         self.offer_spare(prepared)
     }
 
@@ -184,19 +189,19 @@ impl JournalFiles {
 
     /// The entry of an old file under a new epoch and salt.
     fn recycle(&self, old: &JournalFile) -> io::Result<JournalFile> {
-        let epoch = self.next_epoch();
-        let beside = self.dir.join(format!("preparing-{epoch:016x}.tmp"));
+        let beside = self.beside();
         std::fs::rename(&old.path, &beside)?;
         disk::sync_dir(&self.dir)?;
-        self.finish(&beside, disk::open_rw(&beside)?, epoch, old.size)
+        self.finish(&beside, disk::open_rw(&beside)?, old.size)
     }
 
-    fn prepare_new(&self, epoch: u64, size: u64) -> io::Result<JournalFile> {
-        let beside = self.dir.join(format!("preparing-{epoch:016x}.tmp"));
+    fn prepare_new(&self, size: u64) -> io::Result<JournalFile> {
+        let beside = self.beside();
         let filled = File::options().read(true).write(true).create(true).truncate(true).open(&beside);
         let finished = filled.and_then(|file| {
             disk::zero_fill(&file, size)?;
-            self.finish(&beside, file, epoch, size)
+            file.sync_all()?;
+            self.finish(&beside, file, size)
         });
         if finished.is_err() {
             // Half a file is of no use, and its room may be needed.
@@ -205,7 +210,9 @@ impl JournalFiles {
         finished
     }
 
-    fn finish(&self, beside: &Path, file: File, epoch: u64, size: u64) -> io::Result<JournalFile> {
+    /// The epoch is chosen last: while a large file is filled, the journal may go on to smaller ones.
+    fn finish(&self, beside: &Path, file: File, size: u64) -> io::Result<JournalFile> {
+        let epoch = self.next_epoch();
         let salt = self.chance.u64();
         file.write_all_at(&FileHeader { epoch, salt, size }.encode(), 0)?;
         file.sync_all()?;
@@ -214,6 +221,11 @@ impl JournalFiles {
         disk::sync_dir(&self.dir)?;
         let header = FileHeader { epoch, salt, size };
         Ok(JournalFile::new(header, path, file))
+    }
+
+    fn beside(&self) -> PathBuf {
+        let n = self.scratch.fetch_add(1, Ordering::Relaxed);
+        self.dir.join(format!("preparing-{n}.tmp"))
     }
 
     fn next_epoch(&self) -> u64 {

@@ -62,7 +62,7 @@ pub(crate) struct Writer {
     pub batches_max: u64,
     /// See `StoreOptions`.
     pub group_bytes_max: usize,
-    /// See `StoreOptions`.
+    /// The size of a file that must be prepared while commits wait.
     pub file_bytes: u64,
     /// The group being built; kept for its allocation.
     pub buffer: Vec<u8>,
@@ -135,9 +135,8 @@ impl Writer {
     }
 
     fn roll(&mut self, needed: u64) {
-        let size = self.file_bytes.max(JournalFile::FIRST_GROUP_AT + needed);
         loop {
-            match self.files.activate(size) {
+            match self.files.activate(JournalFile::FIRST_GROUP_AT + needed, self.file_bytes) {
                 Ok(file) => {
                     self.active = file;
                     self.position = JournalFile::FIRST_GROUP_AT;
