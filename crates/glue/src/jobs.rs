@@ -270,7 +270,7 @@ impl State {
                 Ok(())
             }
             Err(CommitError::Conflict(_)) => {
-                Err(fault::invalid(format!("Job Run {} is {}.", key.id, record.state.name())))
+                Err(fault::invalid(format!("The job run is {}.", record.state.name())))
             }
             Err(error) => Err(fault::of_commit(error, "Job Run")),
         }

@@ -6,7 +6,9 @@
 //! **Invariants.** After an error a column may hold half a value past the last whole row; the owner
 //! truncates every column to the row count before going on.
 
-use std::collections::HashMap;
+mod rows;
+mod scalar;
+
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,17 +18,16 @@ use arrow::array::{
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, FieldRef, Fields};
+use arrow::datatypes::{DataType, FieldRef};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use self::scalar::{boolean, decimal, integer, timestamp};
 use crate::json::{Bad, DEPTH_MAX, Scanner, Text, Token};
 use crate::moment;
 
-/// How many positions of an object's usual key order are remembered.
-const GUESSES_MAX: usize = 1024;
-/// How far ahead in the usual order a key is looked for before it is hashed.
-const GUESS_WINDOW: usize = 4;
+pub(crate) use self::rows::{KeyRules, Rows};
+
 /// The most bytes one column of one batch may hold (Arrow's 32-bit offsets).
 const COLUMN_BYTES_MAX: usize = i32::MAX as usize;
 
@@ -69,26 +70,6 @@ impl std::fmt::Display for Problem {
             Self::Unfit { path, reason } if path.is_empty() => f.write_str(reason),
             Self::Unfit { path, reason } => write!(f, "field {path:?}: {reason}"),
         }
-    }
-}
-
-/// How keys are matched with columns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct KeyRules {
-    pub(crate) ignore_case: bool,
-    pub(crate) dots_to_underscores: bool,
-    /// JSON key → column, for columns that are filled from another key. Top level only.
-    pub(crate) renamed: HashMap<String, String>,
-}
-
-impl KeyRules {
-    fn normal(&self, key: &str) -> String {
-        let folded = if self.ignore_case { key.to_lowercase() } else { key.to_owned() };
-        if self.dots_to_underscores { folded.replace('.', "_") } else { folded }
-    }
-
-    fn nested(&self) -> Self {
-        Self { renamed: HashMap::new(), ..self.clone() }
     }
 }
 
@@ -358,10 +339,7 @@ impl Data {
             Self::Date(values) => {
                 number.parse::<i32>().ok().filter(|d| d.abs() < 10_000_000).map(|d| values.push(d))
             }
-            Self::Bool(values) => match number {
-                "0" | "1" => Some(values.push(number == "1")),
-                _ => None,
-            },
+            Self::Bool(values) => boolean(number).map(|value| values.push(value)),
             Self::Text { bytes, offsets } => return append(bytes, offsets, number.as_bytes()),
             Self::Binary { .. } => None,
             _ => self.push_numeric(number),
@@ -553,178 +531,6 @@ fn push_length(offsets: &mut Vec<i32>, len: usize) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A whole number, also when written as `12.0` or `1.2e3`.
-fn integer(text: &str) -> Option<i64> {
-    if let Ok(whole) = text.parse() {
-        return Some(whole);
-    }
-    let number: f64 = text.parse().ok()?;
-    // Past 2^53 a double no longer tells neighbours apart.
-    (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    if text.eq_ignore_ascii_case("true") || text == "1" {
-        Some(true)
-    } else if text.eq_ignore_ascii_case("false") || text == "0" {
-        Some(false)
-    } else {
-        None
-    }
-}
-
-fn timestamp(text: &str) -> Option<i64> {
-    moment::timestamp_micros_of_text(text)
-        .or_else(|| text.parse().ok().and_then(moment::timestamp_micros_of_integer))
-        .or_else(|| text.parse().ok().and_then(moment::timestamp_micros_of_float))
-}
-
-/// The unscaled value of a decimal; digits past the scale are rounded half away from zero.
-fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (negative, mantissa) = match mantissa.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, mantissa),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    // How many of the digits, after the point was moved, come before the unscaled value's end.
-    let kept = i64::try_from(whole.len()).ok()? + i64::from(exponent) + i64::from(scale);
-    let mut value: i128 = 0;
-    let mut round_up = false;
-    for (at, digit) in whole.bytes().chain(fraction.bytes()).enumerate() {
-        let digit = char::from(digit).to_digit(10)?;
-        let at = i64::try_from(at).ok()?;
-        if at < kept {
-            value = value.checked_mul(10)?.checked_add(i128::from(digit))?;
-        } else if at == kept {
-            round_up = digit >= 5;
-        }
-    }
-    let digits = i64::try_from(whole.len() + fraction.len()).ok()?;
-    if value != 0 && kept > digits {
-        value = value.checked_mul(10_i128.checked_pow(u32::try_from(kept - digits).ok()?)?)?;
-    }
-    value = value.checked_add(i128::from(round_up))?;
-    (value < 10_i128.pow(u32::from(precision))).then_some(if negative { -value } else { value })
-}
-
-/// The columns of an object, and how its keys find them.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    columns: Vec<Column>,
-    rules: KeyRules,
-    by_name: HashMap<String, usize>,
-    /// Keys in the order objects usually have them, with their column if they have one.
-    guesses: Vec<(Box<str>, Option<usize>)>,
-    known: HashMap<Box<str>, Option<usize>>,
-    rows: usize,
-}
-
-impl Rows {
-    pub(crate) fn new(fields: &Fields, rules: KeyRules) -> Self {
-        let columns: Vec<Column> = fields.iter().map(|field| Column::new(field, &rules)).collect();
-        let mut by_name: HashMap<String, usize> =
-            fields.iter().enumerate().map(|(i, field)| (rules.normal(field.name()), i)).collect();
-        let renamed: Vec<(String, usize)> = (rules.renamed.iter())
-            .filter_map(|(key, column)| Some((rules.normal(key), *by_name.get(&rules.normal(column))?)))
-            .collect();
-        by_name.extend(renamed);
-        Self { columns, rules, by_name, guesses: Vec::new(), known: HashMap::new(), rows: 0 }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.rows
-    }
-
-    pub(crate) fn columns_mut(&mut self) -> &mut [Column] {
-        &mut self.columns
-    }
-
-    /// Counts the row whose every column was filled one by one.
-    pub(crate) fn close_row(&mut self) {
-        self.rows += 1;
-    }
-
-    fn push_null(&mut self) {
-        self.columns.iter_mut().for_each(Column::push_null);
-        self.rows += 1;
-    }
-
-    pub(crate) fn truncate(&mut self, rows: usize) {
-        self.columns.iter_mut().for_each(|column| column.truncate(rows));
-        self.rows = rows;
-    }
-
-    /// Reads an object whose opening bracket was passed.
-    pub(crate) fn push_object(&mut self, scanner: &mut Scanner<'_>, depth: usize) -> Result<(), Problem> {
-        let mut first = true;
-        let mut place = 0;
-        while let Some(key) = scanner.next_key(first)? {
-            first = false;
-            match self.column_of(key, &mut place)? {
-                None => scanner.skip(depth)?,
-                Some(index) => {
-                    let column = &mut self.columns[index];
-                    if column.len() > self.rows {
-                        column.truncate(self.rows); // A key that comes twice: the last one counts.
-                    }
-                    column.push_json(scanner, depth).map_err(|p| p.within(column.field.name()))?;
-                }
-            }
-        }
-        for column in &mut self.columns {
-            if column.len() == self.rows {
-                column.push_missing().map_err(|p| p.within(column.field.name()))?;
-            }
-        }
-        self.rows += 1;
-        Ok(())
-    }
-
-    /// The column a key names; `place` is where in the usual order it is expected.
-    fn column_of(&mut self, key: Text<'_>, place: &mut usize) -> Result<Option<usize>, Bad> {
-        if key.escaped {
-            let meaning = key.to_cow()?;
-            return Ok(self.by_name.get(&self.rules.normal(&meaning)).copied());
-        }
-        for (ahead, (guess, column)) in self.guesses.iter().enumerate().skip(*place).take(GUESS_WINDOW) {
-            if **guess == *key.raw {
-                *place = ahead + 1;
-                return Ok(*column);
-            }
-        }
-        if let Some(column) = self.known.get(key.raw) {
-            return Ok(*column);
-        }
-        let column = self.by_name.get(&self.rules.normal(key.raw)).copied();
-        if self.guesses.len() < GUESSES_MAX {
-            self.known.insert(key.raw.into(), column);
-            self.guesses.insert((*place).min(self.guesses.len()), (key.raw.into(), column));
-            *place += 1;
-        }
-        Ok(column)
-    }
-
-    /// The finished columns.
-    pub(crate) fn finish(self) -> Vec<ArrayRef> {
-        self.columns.into_iter().map(Column::finish).collect()
-    }
-
-    fn finish_struct(self, len: usize, nulls: Option<NullBuffer>) -> StructArray {
-        let fields: Fields = self.columns.iter().map(|c| Arc::clone(&c.field)).collect::<Vec<_>>().into();
-        if fields.is_empty() {
-            return StructArray::new_empty_fields(len, nulls);
-        }
-        StructArray::new(fields, self.finish(), nulls)
-    }
-}
-
 /// A field that may hold null.
 #[cfg(test)]
 pub(crate) fn field(name: &str, data_type: DataType) -> FieldRef {
@@ -734,32 +540,6 @@ pub(crate) fn field(name: &str, data_type: DataType) -> FieldRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn decimals_are_exact() {
-        assert_eq!(decimal("12.345", 10, 2), Some(1235));
-        assert_eq!(decimal("-12.344", 10, 2), Some(-1234));
-        assert_eq!(decimal("1.2e3", 10, 2), Some(120_000));
-        assert_eq!(decimal("125e-3", 10, 2), Some(13));
-        assert_eq!(decimal("0.005", 10, 2), Some(1));
-        assert_eq!(decimal("0.0004", 10, 2), Some(0));
-        assert_eq!(decimal("99.995", 4, 2), None);
-        assert_eq!(decimal("1e400", 38, 0), None);
-        assert_eq!(decimal("0e400", 38, 0), Some(0));
-        assert_eq!(decimal("99999999999999999999999999999999999999", 38, 0), Some(10_i128.pow(38) - 1));
-        for text in ["", ".", "-", "1x", "e5", "--1"] {
-            assert_eq!(decimal(text, 10, 2), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn whole_numbers_may_be_written_with_a_point() {
-        assert_eq!(integer("12.0"), Some(12));
-        assert_eq!(integer("1e3"), Some(1000));
-        assert_eq!(integer("12.5"), None);
-        assert_eq!(integer("9223372036854775807"), Some(i64::MAX));
-        assert_eq!(integer("9223372036854775808"), None);
-    }
 
     #[test]
     fn what_was_truncated_leaves_no_trace() {

@@ -101,6 +101,7 @@ pub(crate) struct SerdeInfoShape {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct StorageShape {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) columns: Option<Vec<ColumnShape>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) location: Option<String>,
