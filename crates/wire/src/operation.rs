@@ -112,6 +112,9 @@ impl<F: Send + Sync + 'static> Default for OperationSet<F> {
 }
 
 async fn run<F, O: Operation<F>>(face: &F, cx: &Context, codec: Codec, body: Bytes) -> Result<Bytes, Fault> {
+    if !codec.is_object(&body) {
+        return Err(Fault::client("SerializationException", "the body is not an object with named members"));
+    }
     let input: O::Input = codec.decode(&body)?;
     // Large bodies are not kept beside what was read from them.
     drop(body);

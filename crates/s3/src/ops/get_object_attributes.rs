@@ -17,7 +17,11 @@ pub(crate) async fn call(
     let input = request.input;
     convert::only_version(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
-    let asked = |name: &str| input.object_attributes.iter().any(|attribute| attribute.as_str() == name);
+    // The codec gives the header as it came: one list, or several, parted by commas.
+    let asked = |name: &str| {
+        let mut listed = input.object_attributes.iter().flat_map(|list| list.as_str().split(','));
+        listed.any(|attribute| attribute.trim() == name)
+    };
     let info = codec.objects.head(&bucket, &key).await?;
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(convert::time(info.modified)),

@@ -15,6 +15,9 @@ use crate::Fault;
 /// The newtype name under which a number travels as tag 1 + epoch milliseconds in CBOR.
 pub(crate) const CBOR_EPOCH_MS: &str = "$headwater::cbor::epoch_ms";
 
+/// The major types of a CBOR map and of a tag before one.
+const CBOR_MAP_OR_TAG: std::ops::RangeInclusive<u8> = 5..=6;
+
 /// How much of a decoder's complaint a client sees.
 const DETAIL_CHARS_MAX: usize = 200;
 
@@ -73,6 +76,15 @@ impl Codec {
                 cbor_read::from_slice(body)
                     .map_err(|error| refuse(&error.text, error.is_data, &format!("byte {}", error.position)))
             }
+        }
+    }
+
+    /// Whether the body is an object (or nothing at all): a list would be read as members by
+    /// position.
+    pub(crate) fn is_object(self, body: &[u8]) -> bool {
+        match self {
+            Self::Json10 | Self::Json11 => body.is_empty() || body.trim_ascii_start().starts_with(b"{"),
+            Self::Cbor => body.first().is_none_or(|byte| CBOR_MAP_OR_TAG.contains(&(byte >> 5))),
         }
     }
 
@@ -140,6 +152,17 @@ mod tests {
         let fault = codec.decode::<Input>(body).unwrap_err();
         assert_eq!(fault.status, 400);
         (fault.code.into_owned(), fault.message)
+    }
+
+    #[test]
+    fn a_list_is_not_an_object() {
+        for (codec, good, bad) in [
+            (Codec::Json11, &b" {}"[..], &b" [\"orders\"]"[..]),
+            (Codec::Cbor, &[0xA0][..], &[0x81, 0x61, b'a'][..]),
+        ] {
+            assert!(codec.is_object(good) && codec.is_object(b""));
+            assert!(!codec.is_object(bad));
+        }
     }
 
     #[test]
