@@ -227,7 +227,7 @@ pub struct Job {
     pub sql: PathBuf,
     /// Where the script is kept, `s3://bucket/key`.
     pub script: String,
-    /// Arguments of every run, such as `--incremental`.
+    /// Arguments of every run, such as `--incremental-input`.
     #[serde(default)]
     pub arguments: BTreeMap<String, String>,
     #[serde(skip)]
