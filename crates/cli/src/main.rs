@@ -16,6 +16,7 @@ mod serve;
 mod status;
 mod target;
 mod up;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +60,14 @@ enum Command {
     Demo(demo::Demo),
     /// Recount every ledger from the files: a verdict per delivery and shard
     Audit,
+    /// Read a data directory back, while no node runs on it; non-zero when anything is wrong
+    Verify,
+    /// Make a damaged data directory openable again, giving up what cannot be read
+    Repair {
+        /// Only say what would be lost
+        #[arg(long)]
+        plan: bool,
+    },
     /// Measure speed and memory, beside their targets and the machine's own limits
     Bench(bench::Bench),
     /// Print the exports that point AWS tools at the node: eval "$(headwater env)"
@@ -128,6 +137,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Serve(serve) => serve::run(serve, shared.data).await,
         Command::Demo(demo) => demo::run(demo, shared.data, output).await,
+        Command::Verify => verify::run(&target::data_directory(shared.data)?, output).await,
+        Command::Repair { plan } => verify::repair(&target::data_directory(shared.data)?, plan, output).await,
         Command::Audit => audit::run(&Target::find(&shared)?.aws()?, output).await,
         Command::Bench(bench) => bench::run(bench, output).await,
         Command::Status => status::run(&Target::find(&shared)?.aws()?, output).await,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_base::Seams;
+use headwater_delivery::Deliveries;
 use headwater_store::Store;
 use headwater_wire::answer::{self, REQUEST_ID};
 use headwater_wire::sigv4::Dialect;
@@ -32,6 +33,7 @@ pub(crate) struct Door {
     admission: Admission,
     turns: Arc<Semaphore>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) deliveries: Deliveries,
     pub(super) seams: Seams,
     pub(super) work: Work,
     pub(super) dev: bool,
@@ -55,6 +57,7 @@ impl Door {
             admission: Admission::new(house.authority, seams.clone(), memory),
             turns: Arc::new(Semaphore::new(config.requests_max)),
             store: house.engines.store,
+            deliveries: house.engines.deliveries,
             seams,
             work,
             dev: config.dev,

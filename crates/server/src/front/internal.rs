@@ -1,4 +1,4 @@
-//! The node's own pages: `/_headwater/health`, `metrics`, `status`, and the reset of a development
+//! The node's own pages: `/_headwater/health`, `metrics`, `status`, `audit`, and the reset of a development
 //! node.
 //!
 //! Health is for everyone. The others are for this machine (metrics also for everyone if the
@@ -7,13 +7,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use headwater_delivery::DeliveryError;
 use headwater_store::Key;
 use headwater_wire::{Answer, answer};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::Door;
+use super::{Door, books};
 use crate::telemetry;
 
 /// Where the node's own pages are. No bucket can have this name.
@@ -28,9 +29,10 @@ pub(super) async fn answer(door: &Arc<Door>, request: &Request<Incoming>, peer: 
     match (request.method(), page) {
         (&Method::GET | &Method::HEAD, "health") => health(door),
         (&Method::GET, "metrics") if near || door.metrics_public => metrics(door),
-        (&Method::GET, "status") if near => json_page(StatusCode::OK, &status(door)),
+        (&Method::GET, "status") if near => status(door).await,
+        (&Method::GET, "audit") if near => audit(door).await,
         (&Method::POST, "dev/reset") if door.dev && near => reset(door).await,
-        (_, "metrics" | "status") if !near => error(StatusCode::FORBIDDEN, "ask from this machine"),
+        (_, "metrics" | "status" | "audit") if !near => error(StatusCode::FORBIDDEN, "ask from this machine"),
         _ => error(StatusCode::NOT_FOUND, "there is no such page"),
     }
 }
@@ -59,7 +61,27 @@ fn metrics(door: &Door) -> Answer {
     }
 }
 
-fn status(door: &Door) -> Value {
+async fn status(door: &Door) -> Answer {
+    match books::ledgers(&door.deliveries).await {
+        Ok(deliveries) => json_page(StatusCode::OK, &state(door, &deliveries)),
+        Err(failure) => unread(&failure),
+    }
+}
+
+/// Recounts the ledger from the files: reads every delivered byte.
+async fn audit(door: &Door) -> Answer {
+    match door.deliveries.audit(None).await {
+        Ok(report) => json_page(StatusCode::OK, &books::audit(&report)),
+        Err(failure) => unread(&failure),
+    }
+}
+
+fn unread(failure: &DeliveryError) -> Answer {
+    tracing::error!(error = %failure, "the ledger could not be read");
+    error(StatusCode::INTERNAL_SERVER_ERROR, "the ledger could not be read; see the node's log")
+}
+
+fn state(door: &Door, deliveries: &[Value]) -> Value {
     let store = door.store.status();
     let tasks = door.work.status().into_iter().map(|task| {
         json!({
@@ -86,6 +108,7 @@ fn status(door: &Door) -> Value {
             "logs": store.logs,
             "full": store.full,
         },
+        "deliveries": deliveries,
         "tasks": tasks,
     })
 }

@@ -13,6 +13,7 @@
 //! **Failure.** A panic in a handler is a 500 with a request id, and nothing else dies.
 
 mod admit;
+mod books;
 mod door;
 mod internal;
 mod listener;
