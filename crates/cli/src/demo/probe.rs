@@ -65,7 +65,8 @@ impl Probe {
                     seen.record(clock.monotonic() - since);
                 }
             }
-            if !is_more && clock.monotonic() - *over_since.get_or_insert(clock.monotonic()) > SEEN_WITHIN {
+            let now = clock.monotonic();
+            if !is_more && now - *over_since.get_or_insert(now) > SEEN_WITHIN {
                 bail!(
                     "{} probe records were not in the table after {} s",
                     waiting.len(),
