@@ -100,7 +100,7 @@ def test_kinesis(shell):
         """
         aws kinesis create-stream --stream-name clicks --shard-count 1
         aws kinesis wait stream-exists --stream-name clicks
-        aws kinesis put-record --stream-name clicks --partition-key k --data aGVsbG8= >/dev/null
+        aws kinesis put-record --stream-name clicks --partition-key k --data hello >/dev/null
         shard=$(aws kinesis list-shards --stream-name clicks --query 'Shards[0].ShardId' --output text)
         iterator=$(aws kinesis get-shard-iterator --stream-name clicks --shard-id "$shard" \
             --shard-iterator-type TRIM_HORIZON --query ShardIterator --output text)
@@ -123,14 +123,9 @@ def test_firehose_glue_and_athena(shell):
     active = "aws firehose describe-delivery-stream --delivery-stream-name visits"
     active += " --query DeliveryStreamDescription.DeliveryStreamStatus --output text"
     eventually(lambda: shell(active).strip() == "ACTIVE", 30)
-    shell(
-        """
-        for page in home shop cart; do
-            line=$(printf '{"page":"%s","ms":12,"day":"2026-03-02"}' $page | base64 -w0)
-            aws firehose put-record --delivery-stream-name visits --record "Data=$line" >/dev/null
-        done
-        """
-    )
+    for page in ("home", "shop", "cart"):
+        record = json.dumps({"Data": json.dumps({"page": page, "ms": 12, "day": "2026-03-02"})})
+        shell(f"aws firehose put-record --delivery-stream-name visits --record '{record}'")
     count = 'headwater query --database walk --output s3://walk/results/ --json "SELECT count(*) AS n FROM visits"'
     eventually(lambda: json.loads(shell(count))["rows"] == [{"n": "3"}], 60, every=0.5)
     pages = shell(
