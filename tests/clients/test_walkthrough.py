@@ -72,6 +72,7 @@ def shell(start_node):
         # A profile and a session token from another life must not get in the way.
         keep |= {"AWS_PROFILE": "elsewhere", "AWS_SESSION_TOKEN": "stale", "AWS_CONFIG_FILE": os.devnull}
         prologue = f'set -eu\nheadwater() {{ "{BIN}" "$@"; }}\naws() {{ {AWS} "$@"; }}\n'
+        prologue += f'HEADWATER_NODE="{node.data}"\n'
         prologue += f'eval "$(headwater env --data "{node.data}")"\n'
         done = subprocess.run(["bash", "-c", prologue + script], env=keep, capture_output=True, text=True, timeout=120)
         if check:
@@ -191,3 +192,31 @@ def test_errors_say_what_to_do(shell, tmp_path):
     assert done.returncode != 0 and done.stderr.startswith("headwater: ")
     done = shell("headwater status --endpoint http://127.0.0.1:9", check=False)
     assert done.returncode != 0 and "headwater serve" in done.stderr
+
+
+def test_a_backup_of_a_running_node_opens(shell, start_node, tmp_path):
+    copy = tmp_path / "copy"
+    shell(
+        f"""
+        aws kinesis create-stream --stream-name kept --shard-count 1
+        aws kinesis wait stream-exists --stream-name kept
+        seq 1 10 | headwater put kept
+        aws s3 mb s3://kept
+        head -c 300000 /dev/zero | tr '\\0' x | aws s3 cp - s3://kept/large
+        headwater backup --data "$HEADWATER_NODE" {copy}
+        seq 11 20 | headwater put kept
+        """
+    )
+    shell(f"headwater verify --data {copy}")
+    node = start_node(data=copy)
+    run = lambda *words: node.headwater(*words, "--data", copy, "--endpoint", node.endpoint)
+    assert run("tail", "kept", "--from-start", "--records", "10").splitlines() == [str(n) for n in range(1, 11)]
+    keys = dict(line.removeprefix("export ").split("=", 1) for line in run("env").splitlines() if "=" in line)
+    head = node.aws("s3", "ls", "s3://kept/", env=node.environment() | keys)
+    assert "300000" in head
+    node.stop()
+
+
+def test_a_directory_in_use_is_not_verified(shell):
+    done = shell('headwater verify --data "$HEADWATER_NODE"', check=False)
+    assert done.returncode != 0, done.stdout

@@ -6,6 +6,7 @@
 
 mod audit;
 mod aws;
+mod backup;
 mod bench;
 mod demo;
 mod env;
@@ -60,6 +61,11 @@ enum Command {
     Demo(demo::Demo),
     /// Recount every ledger from the files: a verdict per delivery and shard
     Audit,
+    /// Copy a node's data directory, consistently, while it runs
+    Backup {
+        /// Where to; must be empty or absent
+        to: PathBuf,
+    },
     /// Read a data directory back, while no node runs on it; non-zero when anything is wrong
     Verify,
     /// Make a damaged data directory openable again, giving up what cannot be read
@@ -137,6 +143,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Serve(serve) => serve::run(serve, shared.data).await,
         Command::Demo(demo) => demo::run(demo, shared.data, output).await,
+        Command::Backup { to } => backup::run(&shared, &to, output).await,
         Command::Verify => verify::run(&target::data_directory(shared.data)?, output).await,
         Command::Repair { plan } => verify::repair(&target::data_directory(shared.data)?, plan, output).await,
         Command::Audit => audit::run(&Target::find(&shared)?.aws()?, output).await,

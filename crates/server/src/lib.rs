@@ -10,6 +10,7 @@
 //! **Failure.** A node that cannot trust its store ends with a message; the accept loop never ends by
 //! an error. [`Node::stop`] lets started requests finish, then closes the store.
 
+mod backup;
 mod config;
 mod front;
 mod node;
@@ -18,6 +19,7 @@ mod root;
 mod telemetry;
 mod wiring;
 
+pub use backup::BACKUP_REQUEST;
 pub use config::{Config, ConfigError, UserConfig};
 pub use node::{Node, StartError};
 pub use root::RootCredentials;

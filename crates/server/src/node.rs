@@ -17,6 +17,7 @@ use headwater_work::Work;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::backup::Backups;
 use crate::config::{Config, ConfigError};
 use crate::front::{self, Door};
 use crate::root::{self, RootCredentials};
@@ -116,14 +117,14 @@ impl Node {
         let addr = listener.local_addr().map_err(listening)?;
         telemetry::recorder();
         let (work, ground) = (Work::new(seams.clone()), Work::new(seams.clone()));
-        let store = open_store(config.data.clone(), &seams, &ground).await?;
+        let (store, backups) = open_store(config.data.clone(), &seams, &ground).await?;
         let blobs = open_blobs(config.data.as_deref(), &seams).await?;
         let spill = config.data.clone().unwrap_or_else(std::env::temp_dir).join("spill");
         let base = Ground { store, blobs, spill, users, seams: seams.clone(), work: work.clone() };
         let house = wiring::build(base).map_err(StartError::Threads)?;
         let (faces, engines) = (Faces(house.faces.clone()), house.engines.clone());
         work.reconcile(Arc::new(telemetry::Upkeep), telemetry::UPKEEP_EVERY);
-        let door = Arc::new(Door::new(&config, house, seams, work.clone()));
+        let door = Arc::new(Door::new(&config, house, backups, seams, work.clone()));
         let listen = front::listen(listener, door, config.connections_max);
         work.service("listener", listen.map(Ok).boxed());
         if let Some(data) = &config.data {
@@ -224,14 +225,14 @@ async fn open_store(
     data: Option<PathBuf>,
     seams: &Seams,
     ground: &Work,
-) -> Result<Arc<dyn Store>, StartError> {
+) -> Result<(Arc<dyn Store>, Option<Backups>), StartError> {
     let Some(data) = data else {
-        return Ok(headwater_store::memory::open(seams.clone()));
+        return Ok((headwater_store::memory::open(seams.clone()), None));
     };
     let (dir, seams) = (data.join("store"), seams.clone());
     let opened = Work::blocking(move || embedded::open(&dir, StoreOptions::default(), seams)).await;
     let opened = opened.map_err(|error| match error {
-        OpenError::InUse(_) => StartError::InUse(data),
+        OpenError::InUse(_) => StartError::InUse(data.clone()),
         other => StartError::Store(other),
     })?;
     if opened.recovered.torn_tail_bytes > 0 {
@@ -244,7 +245,7 @@ async fn open_store(
         ground
             .service(store_loop.name, store_loop.run.map(|ended| ended.map_err(anyhow::Error::from)).boxed());
     }
-    Ok(opened.store)
+    Ok((opened.store, Some(Backups::new(data, opened.backup))))
 }
 
 async fn open_blobs(data: Option<&Path>, seams: &Seams) -> Result<Arc<dyn Blobs>, StartError> {

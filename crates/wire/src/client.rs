@@ -214,7 +214,14 @@ impl Client {
 
     /// Asks without a signature: health, metrics, and tests of refusals.
     pub async fn get_unsigned(&self, path: &str) -> Result<Answer, ClientError> {
-        let request = http::Request::get(format!("{}{path}", self.0.base))
+        self.send_unsigned("GET", path).await
+    }
+
+    /// Sends a request without signature and body.
+    pub async fn send_unsigned(&self, method: &str, path: &str) -> Result<Answer, ClientError> {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.0.base))
             .body(Full::new(Bytes::new()))
             .map_err(|e| ClientError::Invalid(e.to_string()))?;
         let (head, body) = self.0.http.request(request).await.map_err(|e| self.unreachable(&e))?.into_parts();

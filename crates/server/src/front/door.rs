@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::admit::{Admission, Arrival};
 use super::internal;
 use super::route::{self, Route, Routes};
+use crate::backup::Backups;
 use crate::config::Config;
 use crate::wiring::House;
 
@@ -34,6 +35,7 @@ pub(crate) struct Door {
     turns: Arc<Semaphore>,
     pub(super) store: Arc<dyn Store>,
     pub(super) deliveries: Deliveries,
+    pub(super) backups: Option<Backups>,
     pub(super) seams: Seams,
     pub(super) work: Work,
     pub(super) dev: bool,
@@ -50,7 +52,13 @@ struct Line {
 
 impl Door {
     /// The door of a house.
-    pub(crate) fn new(config: &Config, house: House, seams: Seams, work: Work) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        house: House,
+        backups: Option<Backups>,
+        seams: Seams,
+        work: Work,
+    ) -> Self {
         let memory = usize::try_from(config.body_memory().bytes()).unwrap_or(usize::MAX);
         Self {
             routes: Routes::new(&house.faces),
@@ -58,6 +66,7 @@ impl Door {
             turns: Arc::new(Semaphore::new(config.requests_max)),
             store: house.engines.store,
             deliveries: house.engines.deliveries,
+            backups,
             seams,
             work,
             dev: config.dev,

@@ -1,4 +1,4 @@
-//! The node's own pages: `/_headwater/health`, `metrics`, `status`, `audit`, and the reset of a development
+//! The node's own pages: `/_headwater/health`, `metrics`, `status`, `audit`, `backup`, and the reset of a development
 //! node.
 //!
 //! Health is for everyone. The others are for this machine (metrics also for everyone if the
@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::{Door, books};
+use crate::backup::BackupError;
 use crate::telemetry;
 
 /// Where the node's own pages are. No bucket can have this name.
@@ -31,6 +32,7 @@ pub(super) async fn answer(door: &Arc<Door>, request: &Request<Incoming>, peer: 
         (&Method::GET, "metrics") if near || door.metrics_public => metrics(door),
         (&Method::GET, "status") if near => status(door).await,
         (&Method::GET, "audit") if near => audit(door).await,
+        (&Method::POST, "backup") if near => backup(door).await,
         (&Method::POST, "dev/reset") if door.dev && near => reset(door).await,
         (_, "metrics" | "status" | "audit") if !near => error(StatusCode::FORBIDDEN, "ask from this machine"),
         _ => error(StatusCode::NOT_FOUND, "there is no such page"),
@@ -73,6 +75,33 @@ async fn audit(door: &Door) -> Answer {
     match door.deliveries.audit(None).await {
         Ok(report) => json_page(StatusCode::OK, &books::audit(&report)),
         Err(failure) => unread(&failure),
+    }
+}
+
+/// Makes the copy that a file in the data directory asks for; see [`crate::backup`].
+async fn backup(door: &Door) -> Answer {
+    let Some(backups) = &door.backups else {
+        return error(StatusCode::NOT_FOUND, "this node keeps nothing on disk");
+    };
+    match backups.run().await {
+        Ok(copied) => json_page(
+            StatusCode::OK,
+            &json!({
+                "to": copied.to.display().to_string(),
+                "commit": copied.store.lsn.0,
+                "facts": copied.store.facts,
+                "batches": copied.store.batches,
+                "store_bytes": copied.store.bytes,
+                "blobs": copied.blobs,
+                "blob_bytes": copied.blob_bytes,
+            }),
+        ),
+        Err(BackupError::NotAsked) => error(StatusCode::FORBIDDEN, &BackupError::NotAsked.to_string()),
+        Err(failure) => {
+            let failure = anyhow::Error::from(failure);
+            tracing::error!(error = %format!("{failure:#}"), "the backup failed");
+            error(StatusCode::CONFLICT, &format!("{failure:#}"))
+        }
     }
 }
 

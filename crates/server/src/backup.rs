@@ -1,0 +1,161 @@
+//! A copy of the whole data directory while the node runs: store, bodies, root credentials.
+//!
+//! Who may write to the data directory may ask: the request is a file there that names where the copy
+//! goes, and a call to the node's own page that says it is there. So nothing secret travels, and
+//! nobody else can make the node write anywhere.
+//!
+//! Bodies are copied before and after the store is: every body that the store's copy names was
+//! there in one of the two rounds. Bodies that it does not name come along and are swept when the copy
+//! is opened.
+//!
+//! **Failure.** A copy that was cut short does not open as a store with data in it; remove it and ask
+//! again. A body that was deleted while the copy was made may be missing from it, though named; its
+//! object was deleted a moment after the copy's commit.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use headwater_store::StoreError;
+use headwater_store::embedded::{Backup, BackupReport};
+use headwater_work::Work;
+
+/// The file in a data directory that asks for a backup; it holds the path of the copy.
+pub const BACKUP_REQUEST: &str = "backup-request";
+
+/// Makes copies of one node's data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Backups {
+    data: PathBuf,
+    store: Backup,
+}
+
+/// What a copy holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Copied {
+    /// Where it is.
+    pub to: PathBuf,
+    /// Facts and logs.
+    pub store: BackupReport,
+    /// Bodies.
+    pub blobs: u64,
+    /// Their bytes.
+    pub blob_bytes: u64,
+}
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackupError {
+    /// Nobody who may write to the data directory asked.
+    #[error("nobody asked for a backup: headwater backup does")]
+    NotAsked,
+    /// The place of the copy cannot be used.
+    #[error("the copy cannot be made")]
+    Io(#[from] io::Error),
+    /// The store could not be copied.
+    #[error("the store could not be copied")]
+    Store(#[from] StoreError),
+}
+
+impl Backups {
+    pub(crate) fn new(data: PathBuf, store: Backup) -> Self {
+        Self { data, store }
+    }
+
+    /// Takes the request that lies in the data directory and makes the copy.
+    pub(crate) async fn run(&self) -> Result<Copied, BackupError> {
+        let backups = self.clone();
+        Work::blocking(move || backups.copy()).await
+    }
+
+    fn copy(&self) -> Result<Copied, BackupError> {
+        let to = self.take_request()?;
+        fs::create_dir_all(&to)?;
+        if fs::read_dir(&to)?.next().is_some() {
+            return Err(io::Error::other(format!("{} is not empty", to.display())).into());
+        }
+        let (from_blobs, to_blobs) = (self.data.join("blobs"), to.join("blobs"));
+        copy_new(&from_blobs, &to_blobs)?;
+        let store = self.store.copy_to(&to.join("store"))?;
+        copy_new(&from_blobs, &to_blobs)?;
+        fs::copy(self.data.join("credentials.toml"), to.join("credentials.toml"))?;
+        File::open(&to)?.sync_all()?;
+        let (blobs, blob_bytes) = count(&to_blobs)?;
+        Ok(Copied { to, store, blobs, blob_bytes })
+    }
+
+    /// Reads and removes the request, so that it is answered once.
+    fn take_request(&self) -> Result<PathBuf, BackupError> {
+        let path = self.data.join(BACKUP_REQUEST);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BackupError::NotAsked),
+            Err(error) => return Err(error.into()),
+        };
+        fs::remove_file(path)?;
+        let to = PathBuf::from(text.trim_end_matches('\n'));
+        if !to.is_absolute() {
+            return Err(io::Error::other(format!("{} is not an absolute path", to.display())).into());
+        }
+        Ok(to)
+    }
+}
+
+/// Copies every file that is not there yet, or not whole, and makes the copies durable. A file that
+/// vanishes meanwhile was deleted and is passed over.
+fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let Ok(about) = entry.metadata() else { continue };
+        if about.is_dir() {
+            copy_new(&entry.path(), &target)?;
+        } else if fs::metadata(&target).map(|there| there.len()).ok() != Some(about.len()) {
+            match fs::copy(entry.path(), &target) {
+                Ok(_) => File::open(&target)?.sync_all()?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    File::open(to)?.sync_all()
+}
+
+/// Files and their bytes.
+fn count(folder: &Path) -> io::Result<(u64, u64)> {
+    let (mut files, mut bytes) = (0, 0);
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        if about.is_dir() {
+            let (more, more_bytes) = count(&entry.path())?;
+            (files, bytes) = (files + more, bytes + more_bytes);
+        } else {
+            (files, bytes) = (files + 1, bytes + about.len());
+        }
+    }
+    Ok((files, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_new_or_unfinished_is_copied_again() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let to = to.path().join("copy");
+        fs::create_dir(from.path().join("ab")).unwrap();
+        fs::write(from.path().join("ab/one"), "one").unwrap();
+        copy_new(from.path(), &to).unwrap();
+        fs::write(to.join("ab/one"), "ONE").unwrap();
+        fs::write(from.path().join("ab/two"), "tw").unwrap();
+        copy_new(from.path(), &to).unwrap();
+        assert_eq!(fs::read_to_string(to.join("ab/one")).unwrap(), "ONE");
+        fs::write(from.path().join("ab/two"), "two!").unwrap();
+        copy_new(from.path(), &to).unwrap();
+        assert_eq!(fs::read_to_string(to.join("ab/two")).unwrap(), "two!");
+        assert_eq!(count(&to).unwrap(), (2, 7));
+    }
+}
