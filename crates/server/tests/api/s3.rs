@@ -152,8 +152,9 @@ async fn other_accounts_stay_outside() {
     let own = unique("bobs");
     fixture.bob.send("s3", "PUT", &format!("/{own}"), &[], Bytes::new()).await.unwrap();
     let source = format!("/{b}/k");
-    let stolen =
-        fixture.bob.send("s3", "PUT", &format!("/{own}/k"), &[("x-amz-copy-source", &source)], Bytes::new());
+    let target = format!("/{own}/k");
+    let headers = [("x-amz-copy-source", source.as_str())];
+    let stolen = fixture.bob.send("s3", "PUT", &target, &headers, Bytes::new());
     refused(&stolen.await.unwrap(), 403, "AccessDenied");
 }
 
