@@ -199,7 +199,7 @@ async fn appends(store: Arc<dyn Store>) {
 
 async fn reads(store: Arc<dyn Store>) {
     let log = log(&store).await;
-    let payload = |n: u32| batch_for_tests(2, &vec![n as u8; 100]);
+    let payload = |n: u32| batch_for_tests(2, &[n as u8; 100]);
     for n in 0..10 {
         done(&store, Commit::new().append(log, payload(n))).await;
     }

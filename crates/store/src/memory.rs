@@ -271,11 +271,14 @@ fn fact(version: Lsn, stored: &Stored) -> Fact {
     Fact { value: stored.value.clone(), version }
 }
 
+/// What a key holds: a version and a value, or nothing.
+type Held = Option<(Lsn, Stored)>;
+
 /// Facts with the older values that snapshots still look at.
 #[derive(Debug, Default)]
 struct Versions {
     /// Per key, oldest first: the LSN a state began at, and the state.
-    rows: BTreeMap<Key, Vec<(Lsn, Option<(Lsn, Stored)>)>>,
+    rows: BTreeMap<Key, Vec<(Lsn, Held)>>,
     /// Snapshots by LSN.
     pinned: BTreeMap<Lsn, usize>,
 }
@@ -307,7 +310,7 @@ impl Versions {
         }
     }
 
-    fn write(&mut self, key: &Key, at: Lsn, state: Option<(Lsn, Stored)>) {
+    fn write(&mut self, key: &Key, at: Lsn, state: Held) {
         let states = self.rows.entry(key.clone()).or_default();
         states.push((at, state));
         if trim_states(states, self.pinned.keys().next().copied()) {
@@ -324,14 +327,14 @@ impl Versions {
     }
 }
 
-fn visible(states: &[(Lsn, Option<(Lsn, Stored)>)], lsn: Lsn) -> Option<(Lsn, &Stored)> {
+fn visible(states: &[(Lsn, Held)], lsn: Lsn) -> Option<(Lsn, &Stored)> {
     let next = states.partition_point(|(at, _)| *at <= lsn);
     let (_, state) = states.get(next.checked_sub(1)?)?;
     state.as_ref().map(|(version, stored)| (*version, stored))
 }
 
 /// Drops the states no snapshot can see. Returns whether none is left worth keeping.
-fn trim_states(states: &mut Vec<(Lsn, Option<(Lsn, Stored)>)>, oldest: Option<Lsn>) -> bool {
+fn trim_states(states: &mut Vec<(Lsn, Held)>, oldest: Option<Lsn>) -> bool {
     let keep_from = match oldest {
         Some(lsn) => states.partition_point(|(at, _)| *at <= lsn).saturating_sub(1),
         None => states.len() - 1,

@@ -16,11 +16,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use crate::StoreError;
 use crate::embedded::disk;
 use crate::embedded::engine::Shared;
 use crate::embedded::index::{Applied, Mark};
 use crate::embedded::journal::writer::DurableGroup;
-use crate::{Lsn, StoreError};
 
 /// The most groups applied in one index batch.
 const GROUPS_MAX: usize = 64;
@@ -111,6 +111,3 @@ fn mark(shared: &Shared, applied: Applied) -> Result<(), StoreError> {
     shared.marked(applied.lsn);
     Ok(())
 }
-
-/// The LSN a mark is at before there is one.
-pub(crate) const NO_MARK: Lsn = Lsn(0);

@@ -13,7 +13,6 @@ use headwater_base::{Seams, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::embedded::StoreOptions;
-use crate::embedded::apply::NO_MARK;
 use crate::embedded::disk::DirLock;
 use crate::embedded::front::{Answer, Front, PreRead};
 use crate::embedded::index::{Applied, Index, View};
@@ -161,7 +160,7 @@ impl Shared {
 
     /// The LSN of the last mark written.
     pub fn last_mark(&self) -> Lsn {
-        Lsn(self.last_mark.load(Ordering::Acquire).max(NO_MARK.0))
+        Lsn(self.last_mark.load(Ordering::Acquire))
     }
 
     /// A mark was written.
