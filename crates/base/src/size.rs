@@ -36,7 +36,8 @@ impl FromStr for ByteSize {
 
     /// `4096`, `64KiB`, `1 GiB`, `5MB` (decimal) and the like, case-insensitive.
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let refuse = || InvalidName::new("size", text, "a number with B, KB, KiB, MB, MiB, GB, GiB, TB or TiB");
+        let refuse =
+            || InvalidName::new("size", text, "a number with B, KB, KiB, MB, MiB, GB, GiB, TB or TiB");
         let text_trimmed = text.trim();
         let digits = text_trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(text_trimmed.len());
         let (number, unit) = text_trimmed.split_at(digits);

@@ -65,7 +65,9 @@ async fn reads_back_ranges(blobs: &dyn Blobs) {
     let handle = put(blobs, &data, 64 << 10).await;
     let reader = blobs.open(handle.id).await.expect("a finished blob opens");
     let (block, len) = (BLOCK_BYTES as u64, data.len() as u64);
-    for (from, to) in [(0, 1), (5, 5), (block - 1, block + 1), (block, 2 * block), (7, len), (len - 1, len), (len, len)] {
+    for (from, to) in
+        [(0, 1), (5, 5), (block - 1, block + 1), (block, 2 * block), (7, len), (len - 1, len), (len, len)]
+    {
         let expected = data.slice(from as usize..to as usize);
         assert_eq!(reader.read(from..to).await.expect("sound"), expected, "{from}..{to}");
         assert_eq!(gather(reader.clone(), from..to).await, expected, "{from}..{to}");

@@ -48,7 +48,11 @@ impl Default for BlobOptions {
 ///
 /// # Errors
 /// [`BlobError::Io`] when the directory can't be made or read.
-pub async fn open(dir: impl AsRef<Path>, options: BlobOptions, seams: Seams) -> Result<Arc<dyn Blobs>, BlobError> {
+pub async fn open(
+    dir: impl AsRef<Path>,
+    options: BlobOptions,
+    seams: Seams,
+) -> Result<Arc<dyn Blobs>, BlobError> {
     let dir = dir.as_ref().to_owned();
     let disk = Disk { dir: dir.clone(), options, seams, live: LiveIds::default() };
     blocking(move || prepare(&dir)).await?;

@@ -72,7 +72,12 @@ impl Blobs for MemoryBlobs {
         let mut id = [0; 16];
         self.0.seams.chance.fill(&mut id);
         let id = BlobId(id);
-        Ok(Box::new(MemoryWriter { inner: self.0.clone(), id, live: self.0.live.mark(id), bytes: BytesMut::new() }))
+        Ok(Box::new(MemoryWriter {
+            inner: self.0.clone(),
+            id,
+            live: self.0.live.mark(id),
+            bytes: BytesMut::new(),
+        }))
     }
 
     async fn open(&self, id: BlobId) -> Result<Arc<dyn BlobReader>, BlobError> {

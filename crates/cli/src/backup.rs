@@ -19,8 +19,9 @@ pub async fn run(shared: &Shared, to: &Path, output: Output) -> anyhow::Result<(
     let aws = Target::find(shared)?.aws()?;
     let to = std::path::absolute(to).with_context(|| format!("the place of the copy, {}", to.display()))?;
     let request = data.join(BACKUP_REQUEST);
-    std::fs::write(&request, format!("{}\n", to.display()))
-        .with_context(|| format!("asking for a backup in {}: is it the node's data directory?", data.display()))?;
+    std::fs::write(&request, format!("{}\n", to.display())).with_context(|| {
+        format!("asking for a backup in {}: is it the node's data directory?", data.display())
+    })?;
     let spinner = output::spinner("backing up");
     spinner.set_message(format!("{} to {}", data.display(), to.display()));
     let answer = aws.client().send_unsigned("POST", "/_headwater/backup").await;

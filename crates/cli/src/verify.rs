@@ -71,14 +71,14 @@ pub async fn repair(data: &Path, is_plan_only: bool, output: Output) -> anyhow::
 }
 
 fn listed(problems: &[Problem]) -> String {
-    let line = |problem: &Problem| format!("\n  {} at {}: {}", problem.file.display(), problem.position, problem.what);
+    let line = |problem: &Problem| {
+        format!("\n  {} at {}: {}", problem.file.display(), problem.position, problem.what)
+    };
     problems.iter().map(line).collect()
 }
 
 fn as_json(problems: &[Problem]) -> Vec<Value> {
-    let one = |problem: &Problem| {
-        json!({"file": problem.file.display().to_string(), "position": problem.position, "what": problem.what})
-    };
+    let one = |problem: &Problem| json!({"file": problem.file.display().to_string(), "position": problem.position, "what": problem.what});
     problems.iter().map(one).collect()
 }
 

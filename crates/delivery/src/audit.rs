@@ -151,7 +151,10 @@ impl Inner {
         for stored in &books.plans {
             if stored.objects.len() != stored.plan.objects as usize {
                 let (have, want) = (stored.objects.len(), stored.plan.objects);
-                objects.problem(format!("plan {}: {have} objects are recorded, {want} were written", stored.plan.id));
+                objects.problem(format!(
+                    "plan {}: {have} objects are recorded, {want} were written",
+                    stored.plan.id
+                ));
             }
             for object in &stored.objects {
                 known.insert((object.bucket.clone(), object.key.clone()));
@@ -172,7 +175,11 @@ impl Inner {
     }
 
     /// Reads one object and compares it with its record.
-    async fn audit_object(&self, object: &CommittedObject, found: &mut ObjectsAudit) -> Result<(), DeliveryError> {
+    async fn audit_object(
+        &self,
+        object: &CommittedObject,
+        found: &mut ObjectsAudit,
+    ) -> Result<(), DeliveryError> {
         let name = format!("s3://{}/{}", object.bucket, object.key);
         let Some(reader) = self.open(object).await? else {
             found.removed += 1;
@@ -208,7 +215,8 @@ impl Inner {
 
     /// The object, if it is still there.
     async fn open(&self, object: &CommittedObject) -> Result<Option<ObjectReader>, DeliveryError> {
-        let names = BucketName::new(&object.bucket).and_then(|bucket| Ok((bucket, ObjectKey::new(&object.key)?)));
+        let names =
+            BucketName::new(&object.bucket).and_then(|bucket| Ok((bucket, ObjectKey::new(&object.key)?)));
         let (bucket, key) = names.map_err(|error| DeliveryError::Unreadable(error.to_string()))?;
         let opened = match self.objects.bucket(&bucket).await {
             Ok(bucket) => self.objects.open(&bucket, &key).await,
@@ -272,20 +280,27 @@ fn claims(object: &ObjectInfo, books: &Books) -> bool {
         && said("plan_number").is_some_and(|number| number < books.next_plan)
 }
 
-async fn read_books(snapshot: &dyn Snapshot, delivery: Delivery, deleted: bool) -> Result<Books, DeliveryError> {
+async fn read_books(
+    snapshot: &dyn Snapshot,
+    delivery: Delivery,
+    deleted: bool,
+) -> Result<Books, DeliveryError> {
     let id = delivery.incarnation;
     let head = snapshot.get(&keys::head(id)).await?;
-    let next_plan = head.map(|fact| HeadRecord::from_value(&fact.value)).transpose()?.map_or(0, |head| head.next_plan);
+    let next_plan =
+        head.map(|fact| HeadRecord::from_value(&fact.value)).transpose()?.map_or(0, |head| head.next_plan);
     let mut rows = Vec::new();
     for row in scan(snapshot, &keys::positions(id)).await? {
         let mut reader = row.key.reader();
-        let shard = reader.kind().and_then(|_| reader.u64()).and_then(|_| reader.u32()).ok_or_else(bad_key)?;
+        let shard =
+            reader.kind().and_then(|_| reader.u64()).and_then(|_| reader.u32()).ok_or_else(bad_key)?;
         rows.push(PositionRecord::from_value(&row.fact.value)?.into_row(shard));
     }
     let mut plans = Vec::new();
     for row in scan(snapshot, &keys::plans(id)).await? {
         let mut reader = row.key.reader();
-        let number = reader.kind().and_then(|_| reader.u64()).and_then(|_| reader.u64()).ok_or_else(bad_key)?;
+        let number =
+            reader.kind().and_then(|_| reader.u64()).and_then(|_| reader.u64()).ok_or_else(bad_key)?;
         let plan = PlanRecord::from_value(&row.fact.value)?.into_plan(number);
         let objects = scan(snapshot, &keys::plan_objects(id, number)).await?;
         let objects = objects.iter().map(|row| PlanObjectRecord::from_value(&row.fact.value).map(Into::into));
@@ -328,7 +343,10 @@ fn audit_shards(books: &Books) -> Vec<ShardAudit> {
             };
             if range.from != read.next {
                 let kind = if range.from > read.next { "leaves a gap" } else { "overlaps" };
-                own.push(format!("plan {} {kind}: it begins at {}, expected {}", stored.plan.id, range.from, read.next));
+                own.push(format!(
+                    "plan {} {kind}: it begins at {}, expected {}",
+                    stored.plan.id, range.from, read.next
+                ));
             }
             if u64::try_from(range.to - range.from).is_ok_and(|n| n != range.counts.records()) {
                 own.push(format!("plan {} does not account for all records of its range", stored.plan.id));
@@ -380,15 +398,20 @@ fn check_row(row: &LedgerRow, read: &Read, problems: &mut Vec<String>) {
 
 /// The rows of a plan's objects are the rows its counts say.
 fn check_rows(stored: &StoredPlan, found: &mut ObjectsAudit) {
-    let rows_of = |error: bool| stored.objects.iter().filter(|o| o.error == error).map(|o| o.rows).sum::<u64>();
-    let count = |of: fn(&Counts) -> u64| stored.plan.ranges.iter().map(|range| of(&range.counts)).sum::<u64>();
+    let rows_of =
+        |error: bool| stored.objects.iter().filter(|o| o.error == error).map(|o| o.rows).sum::<u64>();
+    let count =
+        |of: fn(&Counts) -> u64| stored.plan.ranges.iter().map(|range| of(&range.counts)).sum::<u64>();
     let pairs = [
         ("rows", rows_of(false), count(|counts| counts.rows)),
         ("dead letters", rows_of(true), count(|counts| counts.dead_lettered)),
     ];
     for (what, objects, ledger) in pairs {
         if objects != ledger {
-            found.problem(format!("plan {}: its objects hold {objects} {what}, the ledger says {ledger}", stored.plan.id));
+            found.problem(format!(
+                "plan {}: its objects hold {objects} {what}, the ledger says {ledger}",
+                stored.plan.id
+            ));
         }
     }
 }

@@ -61,7 +61,12 @@ impl Inner {
                 }
                 Err(CommitError::TooLarge { .. }) => return Err(RunError::TooLarge),
                 Err(CommitError::NoSuchLog(_)) => return Ok(CommitStep::Stale),
-                Err(error @ (CommitError::Full | CommitError::Busy | CommitError::Malformed(_) | CommitError::Closed)) => {
+                Err(
+                    error @ (CommitError::Full
+                    | CommitError::Busy
+                    | CommitError::Malformed(_)
+                    | CommitError::Closed),
+                ) => {
                     return Err(RunError::Commit(error));
                 }
             }

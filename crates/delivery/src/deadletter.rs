@@ -144,7 +144,8 @@ mod tests {
         let line = letters.write(3, 7, Timestamp::from_ms(10), b"{oops", DeadLetter::Misfit("not JSON"));
         assert_eq!(
             String::from_utf8(line).unwrap(),
-            r#"{"attemptsMade":1,"arrivalTimestamp":10,"errorCode":"DataFormatConversion.ParseError","#.to_owned()
+            r#"{"attemptsMade":1,"arrivalTimestamp":10,"errorCode":"DataFormatConversion.ParseError","#
+                .to_owned()
                 + r#""errorMessage":"The data does not fit the table: not JSON","#
                 + r#""lastErrorCode":"DataFormatConversion.ParseError","#
                 + r#""lastErrorMessage":"The data does not fit the table: not JSON","attemptEndingTimestamp":20,"#

@@ -93,9 +93,10 @@ impl From<CommitError> for DeliveryError {
             CommitError::Full => Self::Throttled("the disk is full"),
             CommitError::Busy => Self::Throttled("the node is behind"),
             CommitError::TooLarge { .. } => Self::Invalid(error.to_string()),
-            CommitError::Conflict(_) | CommitError::NoSuchLog(_) | CommitError::Malformed(_) | CommitError::Closed => {
-                Self::Commit(error)
-            }
+            CommitError::Conflict(_)
+            | CommitError::NoSuchLog(_)
+            | CommitError::Malformed(_)
+            | CommitError::Closed => Self::Commit(error),
         }
     }
 }
@@ -187,7 +188,9 @@ impl Deliveries {
         match inner.store.commit(commit).await {
             Ok(_) => {}
             Err(CommitError::Conflict(at)) if at == key => return Err(DeliveryError::Exists(name)),
-            Err(CommitError::Conflict(_)) => return Err(DeliveryError::NoSuchStream(source_name(&new.source))),
+            Err(CommitError::Conflict(_)) => {
+                return Err(DeliveryError::NoSuchStream(source_name(&new.source)));
+            }
             Err(error) => return Err(error.into()),
         }
         inner.wake_supervisor();
@@ -297,7 +300,9 @@ impl Deliveries {
                 let base = committed.appended.first().map_or(0, |appended| appended.base_offset);
                 Ok((base..base + count).collect())
             }
-            Err(CommitError::Conflict(_) | CommitError::NoSuchLog(_)) => Err(DeliveryError::NoSuchDelivery(name())),
+            Err(CommitError::Conflict(_) | CommitError::NoSuchLog(_)) => {
+                Err(DeliveryError::NoSuchDelivery(name()))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -350,7 +355,11 @@ impl Deliveries {
                 Err(error) => return Err(error.into()),
             };
             let records = |n: i64| u64::try_from(n).unwrap_or(0);
-            lines.push(LedgerLine { row, accepted: records(end - row.start), buffered: records(end - row.position) });
+            lines.push(LedgerLine {
+                row,
+                accepted: records(end - row.start),
+                buffered: records(end - row.position),
+            });
         }
         Ok(lines)
     }
@@ -417,7 +426,8 @@ impl Inner {
             .map(|row| {
                 let mut reader = row.key.reader();
                 let shard = reader.kind().and_then(|_| reader.u64()).and_then(|_| reader.u32());
-                let shard = shard.ok_or_else(|| DeliveryError::Unreadable("a position's key is unreadable".into()))?;
+                let shard = shard
+                    .ok_or_else(|| DeliveryError::Unreadable("a position's key is unreadable".into()))?;
                 Ok((PositionRecord::from_value(&row.fact.value)?.into_row(shard), row.fact.version))
             })
             .collect()

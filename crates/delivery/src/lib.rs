@@ -30,8 +30,8 @@ mod tests;
 pub use audit::{AuditReport, DeliveryAudit, ObjectsAudit, ShardAudit};
 pub use bookmark::{BookmarkError, bookmark, reset_bookmark};
 pub use definition::{
-    Buffering, Conversion, Delivery, DeliveryKey, DeliveryName, Destination, NewDelivery, NewSource, SchemaEcho,
-    Source, StartAt,
+    Buffering, Conversion, Delivery, DeliveryKey, DeliveryName, Destination, NewDelivery, NewSource,
+    SchemaEcho, Source, StartAt,
 };
 /// What [`Conversion`] is told in the words of `tables`.
 pub use headwater_tables::{decode::JsonOptions, write::ParquetCompression};

@@ -32,7 +32,8 @@ pub(crate) fn object_key(plan: &Plan, file: &ClosedFile) -> Result<ObjectKey, St
     let time = date(destination, "yyyy-MM-dd-HH-mm-ss", file.oldest);
     let (name, version) = (plan.delivery.key.name.as_str(), plan.delivery.config_version);
     let ending = ending(destination, file);
-    ObjectKey::new(&format!("{prefix}{name}-{version}-{time}-{id}{ending}")).map_err(|error| error.to_string())
+    ObjectKey::new(&format!("{prefix}{name}-{version}-{time}-{id}{ending}"))
+        .map_err(|error| error.to_string())
 }
 
 /// The partition of `table` that an object at `key` of `bucket` makes, if its folders name all of
@@ -53,7 +54,8 @@ pub(crate) fn partition_of(
     for part in folder.split('/') {
         at += part.len() + 1;
         for (name, value) in parse_partition_path(&format!("{part}/")) {
-            let column = table.partition_keys.iter().position(|column| column.name.eq_ignore_ascii_case(&name));
+            let column =
+                table.partition_keys.iter().position(|column| column.name.eq_ignore_ascii_case(&name));
             if let Some(slot) = column.and_then(|column| values.get_mut(column)) {
                 *slot = Some(value);
                 end = at;

@@ -116,7 +116,12 @@ pub(crate) enum Due {
 
 impl Gauge {
     /// Measures on from where the last look ended, until `limit` bytes wait.
-    pub(crate) async fn look(&mut self, store: &dyn Store, lanes: &[Lane], limit: u64) -> Result<(), StoreError> {
+    pub(crate) async fn look(
+        &mut self,
+        store: &dyn Store,
+        lanes: &[Lane],
+        limit: u64,
+    ) -> Result<(), StoreError> {
         let shards: Vec<u32> = lanes.iter().map(|lane| lane.row.shard).collect();
         self.shards.retain(|shard, _| shards.contains(shard));
         for lane in lanes {
@@ -176,7 +181,8 @@ impl Gauge {
 
     /// Forgets what was measured of a shard if its position moved.
     fn place(&mut self, shard: u32, position: i64) {
-        let fresh = Waiting { from: position, to: position, bytes: 0, oldest: None, newest: Timestamp::EPOCH };
+        let fresh =
+            Waiting { from: position, to: position, bytes: 0, oldest: None, newest: Timestamp::EPOCH };
         let waiting = self.shards.entry(shard).or_insert(fresh);
         if waiting.from != position {
             *waiting = fresh;
@@ -184,7 +190,13 @@ impl Gauge {
     }
 
     /// One look; whether there may be more.
-    async fn look_at(&mut self, store: &dyn Store, shard: u32, log: LogId, room: u64) -> Result<bool, StoreError> {
+    async fn look_at(
+        &mut self,
+        store: &dyn Store,
+        shard: u32,
+        log: LogId,
+        room: u64,
+    ) -> Result<bool, StoreError> {
         let Some(waiting) = self.shards.get_mut(&shard) else { return Ok(false) };
         let most = LOOK_BYTES.min(usize::try_from(room).unwrap_or(LOOK_BYTES));
         let batches = store.read(log, waiting.to, most).await?;
@@ -200,7 +212,8 @@ impl Gauge {
         for batch in &batches {
             waiting.bytes += batch.payload.len() as u64;
             waiting.to = waiting.to.max(batch.next_offset());
-            waiting.oldest = Some(waiting.oldest.map_or(batch.append_time, |oldest| oldest.min(batch.append_time)));
+            waiting.oldest =
+                Some(waiting.oldest.map_or(batch.append_time, |oldest| oldest.min(batch.append_time)));
             waiting.newest = waiting.newest.max(batch.append_time);
         }
         Ok(!batches.is_empty())
@@ -213,9 +226,10 @@ pub(crate) fn readable(shards: &[Shard], rows: &[(LedgerRow, Lsn)]) -> Vec<Lane>
     let row_of = |index: u32| rows.iter().find(|(row, _)| row.shard == index);
     let finished = |index: Option<u32>| {
         let parent = index.and_then(|index| shards.iter().find(|shard| shard.index == index));
-        parent.and_then(|parent| parent.closed_at.map(|end| (parent, end))).is_none_or(|(parent, end)| {
-            row_of(parent.index).map_or(0, |(row, _)| row.position) >= end
-        }) && parent.is_none_or(|parent| parent.closed_at.is_some())
+        parent
+            .and_then(|parent| parent.closed_at.map(|end| (parent, end)))
+            .is_none_or(|(parent, end)| row_of(parent.index).map_or(0, |(row, _)| row.position) >= end)
+            && parent.is_none_or(|parent| parent.closed_at.is_some())
     };
     shards
         .iter()

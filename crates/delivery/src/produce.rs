@@ -93,7 +93,10 @@ impl Producer {
             (Some(conversion), Some(table)) => {
                 let schema = table_schema(table).map_err(ProduceError::Schema)?;
                 let format = Format::Parquet(conversion.compression);
-                (Form::Rows { schema: Arc::clone(&schema), format }, Some(JsonDecoder::with_options(schema, &conversion.json)))
+                (
+                    Form::Rows { schema: Arc::clone(&schema), format },
+                    Some(JsonDecoder::with_options(schema, &conversion.json)),
+                )
             }
             _ => (Form::Raw { gzip: delivery.destination.gzip }, None),
         };
@@ -129,7 +132,12 @@ impl Producer {
     }
 
     /// Finds each record's partition; those without one become dead letters.
-    fn sort(&mut self, shard: u32, records: Vec<Record>, counts: &mut Counts) -> Result<Sorted, ProduceError> {
+    fn sort(
+        &mut self,
+        shard: u32,
+        records: Vec<Record>,
+        counts: &mut Counts,
+    ) -> Result<Sorted, ProduceError> {
         let mut sorted = Sorted::default();
         let delivery = Arc::clone(&self.delivery);
         let Some(query) = &delivery.destination.partition_query else {

@@ -33,7 +33,11 @@ pub(crate) fn location_of(location: &str) -> Result<(BucketName, String), String
 pub(crate) fn table_format(table: &Table) -> Result<(Format, &'static str), String> {
     let said = |text: &Option<String>| text.as_deref().unwrap_or("").to_ascii_lowercase();
     let classification = table.parameters.get("classification").map(|c| c.to_ascii_lowercase());
-    let hints = [said(&table.storage.serde_library), said(&table.storage.output_format), classification.unwrap_or_default()];
+    let hints = [
+        said(&table.storage.serde_library),
+        said(&table.storage.output_format),
+        classification.unwrap_or_default(),
+    ];
     let says = |word: &str| hints.iter().any(|hint| hint.contains(word));
     if says("parquet") {
         Ok((Format::Parquet(parquet_compression(table)?), ".parquet"))
@@ -64,7 +68,8 @@ fn parquet_compression(table: &Table) -> Result<ParquetCompression, String> {
 /// The Arrow schema of a table's columns, without partition columns.
 pub(crate) fn table_schema(table: &Table) -> Result<SchemaRef, String> {
     let field = |column: &Column| {
-        let data_type = arrow_type(&column.hive_type).map_err(|error| format!("column {}: {error}", column.name))?;
+        let data_type =
+            arrow_type(&column.hive_type).map_err(|error| format!("column {}: {error}", column.name))?;
         Ok::<_, String>(Field::new(&column.name, data_type, true))
     };
     let fields: Vec<Field> = table.storage.columns.iter().map(field).collect::<Result<_, _>>()?;
@@ -91,7 +96,11 @@ impl PartitionSplit {
         for (field, key) in fields[kept..].iter().zip(keys) {
             if !field.name().eq_ignore_ascii_case(&key.name) {
                 let why = "partition columns must come last, in the table's order";
-                return Err(format!("expected partition column {:?}, found {:?}: {why}", key.name, field.name()));
+                return Err(format!(
+                    "expected partition column {:?}, found {:?}: {why}",
+                    key.name,
+                    field.name()
+                ));
             }
         }
         let file_schema = Arc::new(Schema::new(fields[..kept].to_vec()));
@@ -107,14 +116,19 @@ impl PartitionSplit {
     pub(crate) fn groups(&self, batch: &RecordBatch) -> Result<Vec<(Group, RecordBatch)>, String> {
         let kept = self.file_schema.fields().len();
         if batch.num_columns() != kept + self.partition_columns {
-            return Err(format!("expected {} columns, found {}", kept + self.partition_columns, batch.num_columns()));
+            return Err(format!(
+                "expected {} columns, found {}",
+                kept + self.partition_columns,
+                batch.num_columns()
+            ));
         }
         let rows = RecordBatch::try_new(self.file_schema(), batch.columns()[..kept].to_vec())
             .map_err(|error| error.to_string())?;
         if self.partition_columns == 0 {
             return Ok(vec![(Group::data(Vec::new()), rows)]);
         }
-        let texts: Vec<StringArray> = batch.columns()[kept..].iter().map(as_text).collect::<Result<_, _>>()?;
+        let texts: Vec<StringArray> =
+            batch.columns()[kept..].iter().map(as_text).collect::<Result<_, _>>()?;
         let mut numbers: HashMap<Vec<&str>, u32> = HashMap::new();
         let mut of_row = Vec::with_capacity(rows.num_rows());
         for row in 0..rows.num_rows() {
@@ -132,7 +146,11 @@ impl PartitionSplit {
 }
 
 /// The rows of each of `groups` groups, given each row's group, in their order.
-pub(crate) fn split_rows(rows: &RecordBatch, of_row: &[u32], groups: usize) -> Result<Vec<RecordBatch>, String> {
+pub(crate) fn split_rows(
+    rows: &RecordBatch,
+    of_row: &[u32],
+    groups: usize,
+) -> Result<Vec<RecordBatch>, String> {
     if groups == 1 {
         return Ok(vec![rows.clone()]);
     }

@@ -176,13 +176,16 @@ impl Runner {
                 "stream {name:?} was deleted and another created under its name; this delivery reads the first alone: \
                  create it anew to read the second"
             ))),
-            Err(StreamError::NoSuchStream(_)) => Err(RunError::Source(format!("stream {name:?} was deleted"))),
+            Err(StreamError::NoSuchStream(_)) => {
+                Err(RunError::Source(format!("stream {name:?} was deleted")))
+            }
             Err(error) => Err(RunError::Source(error.to_string())),
         }
     }
 
     fn watches(&self, now: &Now) -> Vec<Watch> {
-        let mut targets: Vec<WatchTarget> = now.lanes.iter().map(|lane| WatchTarget::Log(lane.row.log)).collect();
+        let mut targets: Vec<WatchTarget> =
+            now.lanes.iter().map(|lane| WatchTarget::Log(lane.row.log)).collect();
         if let Some(stream) = &now.stream {
             targets.push(WatchTarget::Prefix(Streams::guard_key(&stream.key, stream.incarnation)));
         }
@@ -301,7 +304,11 @@ impl Runner {
         count("dead_lettered", all.dead_lettered);
         count("expired", all.expired);
         if all.expired > 0 {
-            tracing::error!(delivery = name, records = all.expired, "retention removed records before delivery");
+            tracing::error!(
+                delivery = name,
+                records = all.expired,
+                "retention removed records before delivery"
+            );
         }
         let now = self.inner.seams.clock.now();
         let lag = now.since(plan.newest).as_secs_f64();

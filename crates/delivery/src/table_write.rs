@@ -263,7 +263,8 @@ impl Intent {
         }
         let mut commit = Commit::new().expect_absent(keys::write(&self.id));
         let table = self.stage_table(&mut commit).await?;
-        let touched: BTreeSet<Vec<String>> = staged.iter().map(|file| file.closed.group.values.clone()).collect();
+        let touched: BTreeSet<Vec<String>> =
+            staged.iter().map(|file| file.closed.group.values.clone()).collect();
         let known = self.known_partitions(&table, &touched).await?;
         let places = self.places(&table, &touched, &known);
         let bucket = self.objects.bucket(&self.place.bucket).await?;
@@ -276,7 +277,8 @@ impl Intent {
                 self.catalog.stage_partition(&mut commit, &table, &self.partition(&table, values, prefix));
             }
         }
-        let partitions_added = places.keys().filter(|v| !v.is_empty() && !known.contains_key(*v)).count() as u64;
+        let partitions_added =
+            places.keys().filter(|v| !v.is_empty() && !known.contains_key(*v)).count() as u64;
         if let Some(bookmark) = bookmark {
             self.stage_bookmark(&mut commit, bookmark).await?;
         }
@@ -403,7 +405,8 @@ impl Intent {
     ) -> Result<(), TableWriteError> {
         self.objects.stage_delete(commit, bucket, object).await?;
         if commit.size() > COMMIT_BYTES_MAX {
-            let why = "there are too many objects to replace in one commit: replace fewer partitions at a time";
+            let why =
+                "there are too many objects to replace in one commit: replace fewer partitions at a time";
             return Err(TableWriteError::Invalid(why.to_owned()));
         }
         Ok(())
@@ -443,7 +446,11 @@ impl Intent {
         if let Some(digest) = &file.body.sha256 {
             system.insert("sha256".to_owned(), digest.clone());
         }
-        Attributes { content_type: Some("application/octet-stream".to_owned()), system, ..Attributes::default() }
+        Attributes {
+            content_type: Some("application/octet-stream".to_owned()),
+            system,
+            ..Attributes::default()
+        }
     }
 
     fn partition(&self, table: &Table, values: &[String], prefix: &str) -> Partition {

@@ -200,7 +200,10 @@ fn once_each(range: std::ops::Range<u32>) -> BTreeMap<String, u32> {
 async fn records_put_directly_arrive_once_and_their_log_is_trimmed() {
     let house = House::new().await;
     let delivery = house.direct(destination()).await;
-    assert_eq!(house.deliveries.put(&delivery, ids(0..10), None).await.unwrap(), (0..10).collect::<Vec<i64>>());
+    assert_eq!(
+        house.deliveries.put(&delivery, ids(0..10), None).await.unwrap(),
+        (0..10).collect::<Vec<i64>>()
+    );
     house.drain(&delivery).await;
     house.deliveries.put(&delivery, ids(10..12), None).await.unwrap();
     house.drain(&delivery).await;
@@ -243,8 +246,19 @@ async fn a_stream_is_delivered_from_where_the_delivery_began() {
 async fn records_find_their_partition_or_the_error_prefix() {
     let house = House::new().await;
     let delivery = house.direct(partitioned()).await;
-    let records = [r#"{"p":"a","n":1}"#, r#"{"p":"b","n":2}"#, "oops", r#"{"n":3}"#, r#"{"p":"a","n":4}"#, r#"{"p":"x/../y"}"#];
-    house.deliveries.put(&delivery, records.iter().map(|r| Bytes::from_static(r.as_bytes())).collect(), None).await.unwrap();
+    let records = [
+        r#"{"p":"a","n":1}"#,
+        r#"{"p":"b","n":2}"#,
+        "oops",
+        r#"{"n":3}"#,
+        r#"{"p":"a","n":4}"#,
+        r#"{"p":"x/../y"}"#,
+    ];
+    house
+        .deliveries
+        .put(&delivery, records.iter().map(|r| Bytes::from_static(r.as_bytes())).collect(), None)
+        .await
+        .unwrap();
     house.drain(&delivery).await;
     assert_eq!(house.lines("raw/p=a/").await.len(), 2);
     assert_eq!(house.lines("raw/p=b/").await.len(), 1);
@@ -423,7 +437,11 @@ async fn too_many_partitions_for_one_commit_make_smaller_plans() {
     let delivery = house.direct(partitioned()).await;
     let record = |n: u32| Bytes::from(format!(r#"{{"p":"{n}","pad":"{}"}}"#, "x".repeat(2000)));
     for chunk in 0..12 {
-        house.deliveries.put(&delivery, (chunk * 450..(chunk + 1) * 450).map(record).collect(), None).await.unwrap();
+        house
+            .deliveries
+            .put(&delivery, (chunk * 450..(chunk + 1) * 450).map(record).collect(), None)
+            .await
+            .unwrap();
     }
     let wide = Destination {
         buffering: Buffering { size: ByteSize::mib(64), interval: Duration::ZERO },
@@ -476,7 +494,10 @@ async fn the_audit_finds_altered_and_doubled_objects() {
     let report = house.deliveries.audit(None).await.unwrap();
     let problems = report.deliveries[0].objects.problems.join("\n");
     assert!(!report.balanced());
-    assert!(problems.contains("raw/twin: doubles") && problems.contains("is not as it was delivered"), "{problems}");
+    assert!(
+        problems.contains("raw/twin: doubles") && problems.contains("is not as it was delivered"),
+        "{problems}"
+    );
 }
 
 #[tokio::test]
@@ -502,7 +523,12 @@ enum Action {
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
-    let fault = prop_oneof![Just(Fault::Conflict), Just(Fault::Busy), Just(Fault::CrashBefore), Just(Fault::CrashAfter)];
+    let fault = prop_oneof![
+        Just(Fault::Conflict),
+        Just(Fault::Busy),
+        Just(Fault::CrashBefore),
+        Just(Fault::CrashAfter)
+    ];
     let action = prop_oneof![
         3 => (1u32..40).prop_map(Action::Put),
         3 => Just(Action::Deliver),

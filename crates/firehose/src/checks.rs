@@ -54,7 +54,13 @@ impl Checks {
     }
 
     /// Text that `matches` says has the form of `pattern`, if it is there.
-    pub(crate) fn pattern(&mut self, path: impl Display, value: Option<&str>, pattern: &str, matches: fn(&str) -> bool) {
+    pub(crate) fn pattern(
+        &mut self,
+        path: impl Display,
+        value: Option<&str>,
+        pattern: &str,
+        matches: fn(&str) -> bool,
+    ) {
         if let Some(value) = value.filter(|value| !matches(value)) {
             self.fail(&path, value, &format!("Member must satisfy regular expression pattern: {pattern}"));
         }
@@ -64,10 +70,18 @@ impl Checks {
     pub(crate) fn range(&mut self, path: impl Display, value: Option<i64>, min: i64, max: i64) {
         let Some(value) = value else { return };
         if value < min {
-            self.fail(&path, &value.to_string(), &format!("Member must have value greater than or equal to {min}"));
+            self.fail(
+                &path,
+                &value.to_string(),
+                &format!("Member must have value greater than or equal to {min}"),
+            );
         }
         if value > max {
-            self.fail(&path, &value.to_string(), &format!("Member must have value less than or equal to {max}"));
+            self.fail(
+                &path,
+                &value.to_string(),
+                &format!("Member must have value less than or equal to {max}"),
+            );
         }
     }
 

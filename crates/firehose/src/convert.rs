@@ -44,7 +44,10 @@ pub(crate) fn new_destination(
     let others = [
         ("RedshiftDestinationConfiguration", &input.redshift_destination_configuration),
         ("ElasticsearchDestinationConfiguration", &input.elasticsearch_destination_configuration),
-        ("AmazonopensearchserviceDestinationConfiguration", &input.amazonopensearchservice_destination_configuration),
+        (
+            "AmazonopensearchserviceDestinationConfiguration",
+            &input.amazonopensearchservice_destination_configuration,
+        ),
         ("SplunkDestinationConfiguration", &input.splunk_destination_configuration),
         ("HttpEndpointDestinationConfiguration", &input.http_endpoint_destination_configuration),
         (
@@ -64,7 +67,8 @@ pub(crate) fn new_destination(
         (Some(s3), None) | (None, Some(s3)) => s3.clone(),
         _ => return Err(invalid("Exactly one destination configuration is supported for a Firehose")),
     };
-    let source_role = input.kinesis_stream_source_configuration.as_ref().and_then(|source| source.role_arn.clone());
+    let source_role =
+        input.kinesis_stream_source_configuration.as_ref().and_then(|source| source.role_arn.clone());
     echoed(scope, Echo { s3, source_role })
 }
 
@@ -77,14 +81,19 @@ pub(crate) fn updated_destination(
 ) -> Result<Destination, Fault> {
     let mut echo = echo_of(now);
     let base = to_json(&echo.s3);
-    let (serde_json::Value::Object(mut members), serde_json::Value::Object(changes)) = (base, to_json(update)) else {
+    let (serde_json::Value::Object(mut members), serde_json::Value::Object(changes)) =
+        (base, to_json(update))
+    else {
         return Err(invalid("The update is not an object."));
     };
     members.extend(changes);
-    echo.s3 = serde_json::from_value(serde_json::Value::Object(members)).map_err(|error| invalid(error.to_string()))?;
+    echo.s3 = serde_json::from_value(serde_json::Value::Object(members))
+        .map_err(|error| invalid(error.to_string()))?;
     let next = echoed(scope, echo)?;
     if now.destination.partition_query.is_some() != next.partition_query.is_some() {
-        return Err(invalid("Dynamic partitioning can be enabled only when a delivery stream is created, and not disabled."));
+        return Err(invalid(
+            "Dynamic partitioning can be enabled only when a delivery stream is created, and not disabled.",
+        ));
     }
     Ok(next)
 }
@@ -94,7 +103,9 @@ pub(crate) fn new_source(cx: &Context, input: &CreateDeliveryStreamInput) -> Res
     match input.delivery_stream_type.as_deref() {
         None | Some("DirectPut") => match &input.kinesis_stream_source_configuration {
             None => Ok(NewSource::DirectPut),
-            Some(_) => Err(invalid("KinesisStreamSourceConfiguration is only applicable for KinesisStreamAsSource type.")),
+            Some(_) => Err(invalid(
+                "KinesisStreamSourceConfiguration is only applicable for KinesisStreamAsSource type.",
+            )),
         },
         Some("KinesisStreamAsSource") => {
             let source = input.kinesis_stream_source_configuration.as_ref().ok_or_else(|| {
@@ -102,7 +113,9 @@ pub(crate) fn new_source(cx: &Context, input: &CreateDeliveryStreamInput) -> Res
             })?;
             Ok(NewSource::Stream { key: stream_key(cx, source)?, start: StartAt::Latest })
         }
-        Some(other @ ("MSKAsSource" | "DatabaseAsSource")) => Err(unsupported(&format!("DeliveryStreamType {other}"))),
+        Some(other @ ("MSKAsSource" | "DatabaseAsSource")) => {
+            Err(unsupported(&format!("DeliveryStreamType {other}")))
+        }
         Some(other) => {
             let mut checks = Checks::default();
             let known = ["DirectPut", "KinesisStreamAsSource", "MSKAsSource", "DatabaseAsSource"];
@@ -116,7 +129,8 @@ fn stream_key(cx: &Context, source: &KinesisStreamSourceConfiguration) -> Result
     let text = source.kinesis_stream_arn.as_deref().unwrap_or("");
     let refuse = || invalid(format!("KinesisStreamARN {text:?} is not the ARN of a stream."));
     let arn: Arn = text.parse().map_err(|_| refuse())?;
-    let name = arn.resource_after("stream/").and_then(|name| StreamName::new(name).ok()).ok_or_else(refuse)?;
+    let name =
+        arn.resource_after("stream/").and_then(|name| StreamName::new(name).ok()).ok_or_else(refuse)?;
     let (Some(account), Some(region)) = (arn.account, arn.region.clone()) else { return Err(refuse()) };
     if arn.service != "kinesis" {
         return Err(refuse());
@@ -156,8 +170,10 @@ pub(crate) fn description(deliveries: &Deliveries, delivery: &Delivery) -> Deliv
         delivery_stream_name: delivery.key.name.as_str().to_owned(),
         delivery_stream_arn: delivery.key.arn().to_string(),
         delivery_stream_status: if delivery.deleting { "DELETING" } else { "ACTIVE" },
-        failure_description: failure
-            .map(|(details, _)| FailureDescription { kind: "UNKNOWN_ERROR", details: details.chars().take(1024).collect() }),
+        failure_description: failure.map(|(details, _)| FailureDescription {
+            kind: "UNKNOWN_ERROR",
+            details: details.chars().take(1024).collect(),
+        }),
         delivery_stream_encryption_configuration: EncryptionStatus { status: "DISABLED" },
         delivery_stream_type: if source.is_some() { "KinesisStreamAsSource" } else { "DirectPut" },
         version_id: delivery.config_version.to_string(),

@@ -16,7 +16,8 @@ use headwater_wire::Fault;
 use crate::checks::Checks;
 use crate::fault::{invalid, unsupported};
 use crate::shapes::{
-    DataFormatConversionConfiguration, Deserializer, Processor, S3Configuration, SchemaConfiguration, Serializer,
+    DataFormatConversionConfiguration, Deserializer, Processor, S3Configuration, SchemaConfiguration,
+    Serializer,
 };
 
 /// The name of the member in messages.
@@ -25,20 +26,27 @@ const PATH: &str = "extendedS3DestinationConfiguration";
 const LARGE_BUFFER_MIB_MIN: i64 = 64;
 
 /// The destination that `given` describes, in `scope`.
-pub(crate) fn destination(scope: &Scope, given: &S3Configuration, echo: String) -> Result<Destination, Fault> {
+pub(crate) fn destination(
+    scope: &Scope,
+    given: &S3Configuration,
+    echo: String,
+) -> Result<Destination, Fault> {
     check_members(given)?;
     refuse_what_is_missing(given)?;
     let conversion = given.data_format_conversion_configuration.as_ref().filter(|c| c.enabled != Some(false));
     let conversion = conversion.map(|c| self::conversion(scope, c)).transpose()?;
     let gzip = compression(given.compression_format.as_deref(), conversion.is_some())?;
     let processors = Processors::of(given)?;
-    let prefix = Prefix::parse(given.prefix.as_deref().unwrap_or(""), Role::Data).map_err(|e| invalid(e.0))?;
+    let prefix =
+        Prefix::parse(given.prefix.as_deref().unwrap_or(""), Role::Data).map_err(|e| invalid(e.0))?;
     let error_prefix = given.error_output_prefix.as_deref().filter(|text| !text.is_empty());
-    let error_prefix = error_prefix.map(|text| Prefix::parse(text, Role::Error)).transpose().map_err(|e| invalid(e.0))?;
+    let error_prefix =
+        error_prefix.map(|text| Prefix::parse(text, Role::Error)).transpose().map_err(|e| invalid(e.0))?;
     if prefix.has_expressions() && error_prefix.is_none() {
         return Err(invalid("ErrorOutputPrefix must be specified if Prefix contains expressions."));
     }
-    let partitioned = given.dynamic_partitioning_configuration.as_ref().is_some_and(|d| d.enabled == Some(true));
+    let partitioned =
+        given.dynamic_partitioning_configuration.as_ref().is_some_and(|d| d.enabled == Some(true));
     check_partitioning(partitioned, &prefix, processors.query.as_ref())?;
     Ok(Destination {
         bucket: bucket(given.bucket_arn.as_deref().unwrap_or(""))?,
@@ -106,7 +114,9 @@ fn buffering(given: &S3Configuration, large: bool) -> Result<Buffering, Fault> {
 fn compression(format: Option<&str>, converting: bool) -> Result<bool, Fault> {
     match (format.unwrap_or("UNCOMPRESSED"), converting) {
         ("UNCOMPRESSED", _) => Ok(false),
-        (_, true) => Err(invalid("CompressionFormat must be UNCOMPRESSED when data format conversion is enabled.")),
+        (_, true) => {
+            Err(invalid("CompressionFormat must be UNCOMPRESSED when data format conversion is enabled."))
+        }
         ("GZIP", false) => Ok(true),
         (other, false) => Err(unsupported(&format!("CompressionFormat {other}"))),
     }
@@ -135,7 +145,8 @@ struct Processors {
 impl Processors {
     fn of(given: &S3Configuration) -> Result<Self, Fault> {
         let mut found = Self { query: None, delimiter: Vec::new() };
-        let Some(processing) = given.processing_configuration.as_ref().filter(|p| p.enabled == Some(true)) else {
+        let Some(processing) = given.processing_configuration.as_ref().filter(|p| p.enabled == Some(true))
+        else {
             return Ok(found);
         };
         for processor in processing.processors.iter().flatten() {
@@ -158,8 +169,9 @@ fn parameter<'a>(processor: &'a Processor, name: &str) -> Option<&'a str> {
 }
 
 fn query(processor: &Processor) -> Result<PartitionQuery, Fault> {
-    let text = parameter(processor, "MetadataExtractionQuery")
-        .ok_or_else(|| invalid("MetadataExtractionQuery must be specified for the MetadataExtraction processor."))?;
+    let text = parameter(processor, "MetadataExtractionQuery").ok_or_else(|| {
+        invalid("MetadataExtractionQuery must be specified for the MetadataExtraction processor.")
+    })?;
     if parameter(processor, "JsonParsingEngine").is_some_and(|engine| engine != "JQ-1.6") {
         return Err(invalid("JsonParsingEngine must be JQ-1.6."));
     }
@@ -182,7 +194,9 @@ fn check_partitioning(enabled: bool, prefix: &Prefix, query: Option<&PartitionQu
         };
     }
     let Some(query) = query else {
-        return Err(invalid("MetadataExtraction processor must be enabled when dynamic partitioning is enabled."));
+        return Err(invalid(
+            "MetadataExtraction processor must be enabled when dynamic partitioning is enabled.",
+        ));
     };
     if used.is_empty() {
         return Err(invalid(
@@ -191,12 +205,15 @@ fn check_partitioning(enabled: bool, prefix: &Prefix, query: Option<&PartitionQu
     }
     match used.iter().find(|key| !query.names().any(|name| name == **key)) {
         None => Ok(()),
-        Some(key) => Err(invalid(format!("The partition key {key:?} in Prefix is not in MetadataExtractionQuery."))),
+        Some(key) => {
+            Err(invalid(format!("The partition key {key:?} in Prefix is not in MetadataExtractionQuery.")))
+        }
     }
 }
 
 fn conversion(scope: &Scope, given: &DataFormatConversionConfiguration) -> Result<Conversion, Fault> {
-    let missing = |member: &str| invalid(format!("{member} must be specified when data format conversion is enabled."));
+    let missing =
+        |member: &str| invalid(format!("{member} must be specified when data format conversion is enabled."));
     let schema = given.schema_configuration.as_ref().ok_or_else(|| missing("SchemaConfiguration"))?;
     let input = given.input_format_configuration.as_ref().and_then(|input| input.deserializer.as_ref());
     let output = given.output_format_configuration.as_ref().and_then(|output| output.serializer.as_ref());
@@ -208,7 +225,9 @@ fn conversion(scope: &Scope, given: &DataFormatConversionConfiguration) -> Resul
 fn table(scope: &Scope, schema: &SchemaConfiguration) -> Result<TableKey, Fault> {
     let named = |value: &Option<String>, member: &str| {
         let value = value.as_deref().filter(|text| !text.is_empty());
-        value.map(str::to_lowercase).ok_or_else(|| invalid(format!("SchemaConfiguration.{member} must be specified.")))
+        value
+            .map(str::to_lowercase)
+            .ok_or_else(|| invalid(format!("SchemaConfiguration.{member} must be specified.")))
     };
     if schema.catalog_id.as_ref().is_some_and(|id| *id != scope.account.to_string()) {
         return Err(invalid("SchemaConfiguration.CatalogId must be the caller's own account."));
@@ -240,10 +259,16 @@ fn json_options(deserializer: &Deserializer) -> Result<JsonOptions, Fault> {
             dots_to_underscores: open_x.convert_dots_in_json_keys_to_underscores == Some(true),
             keys: open_x.column_to_json_key_mappings.clone().unwrap_or_default(),
         }),
-        (None, Some(hive)) => match hive.timestamp_formats.iter().flatten().find(|format| *format != "millis") {
-            Some(_) => Err(unsupported("TimestampFormats other than millis")),
-            None => Ok(JsonOptions { ignore_case: true, dots_to_underscores: false, ..JsonOptions::default() }),
-        },
+        (None, Some(hive)) => {
+            match hive.timestamp_formats.iter().flatten().find(|format| *format != "millis") {
+                Some(_) => Err(unsupported("TimestampFormats other than millis")),
+                None => Ok(JsonOptions {
+                    ignore_case: true,
+                    dots_to_underscores: false,
+                    ..JsonOptions::default()
+                }),
+            }
+        }
         _ => Err(invalid("Exactly one of OpenXJsonSerDe and HiveJsonSerDe must be specified.")),
     }
 }
@@ -252,7 +277,8 @@ fn parquet(serializer: &Serializer) -> Result<ParquetCompression, Fault> {
     if serializer.orc_ser_de.is_some() {
         return Err(unsupported("OrcSerDe"));
     }
-    let parquet = serializer.parquet_ser_de.as_ref().ok_or_else(|| invalid("ParquetSerDe must be specified."))?;
+    let parquet =
+        serializer.parquet_ser_de.as_ref().ok_or_else(|| invalid("ParquetSerDe must be specified."))?;
     match parquet.compression.as_deref() {
         None | Some("SNAPPY") => Ok(ParquetCompression::Snappy),
         Some("GZIP") => Ok(ParquetCompression::Gzip),
@@ -272,7 +298,8 @@ fn is_role(arn: &str) -> bool {
 
 fn is_extension(extension: &str) -> bool {
     let legal = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase() || "!-_.*'()".contains(c);
-    extension.is_empty() || (extension.len() > 1 && extension.starts_with('.') && extension.chars().all(legal))
+    extension.is_empty()
+        || (extension.len() > 1 && extension.starts_with('.') && extension.chars().all(legal))
 }
 
 #[cfg(test)]
@@ -352,16 +379,40 @@ mod tests {
         refused(plain(), "RoleARN", json!("arn:aws:iam::1:user/x"), validation, "regular expression");
         refused(plain(), "RoleARN", json!(null), validation, "must not be null");
         refused(plain(), "BucketARN", json!("arn:aws:sqs:::bucket"), invalid, "BucketARN");
-        refused(plain(), "BufferingHints", json!({"SizeInMBs": 129}), validation, "less than or equal to 128");
+        refused(
+            plain(),
+            "BufferingHints",
+            json!({"SizeInMBs": 129}),
+            validation,
+            "less than or equal to 128",
+        );
         refused(plain(), "BufferingHints", json!({"IntervalInSeconds": 901}), validation, "900");
         refused(converting(), "BufferingHints", json!({"SizeInMBs": 5}), invalid, "at least 64");
         refused(converting(), "CompressionFormat", json!("GZIP"), invalid, "UNCOMPRESSED");
         refused(plain(), "Prefix", json!("!{timestamp:yyyy}/"), invalid, "ErrorOutputPrefix");
         refused(plain(), "CompressionFormat", json!("BROTLI"), validation, "enum value set");
         refused(partitioned(), "Prefix", json!("x/"), invalid, "Dynamic Partitioning namespaces");
-        refused(partitioned(), "Prefix", json!("!{partitionKeyFromQuery:x}/"), invalid, "not in MetadataExtractionQuery");
-        refused(partitioned(), "DynamicPartitioningConfiguration", json!({"Enabled": false}), invalid, "only when");
-        refused(partitioned(), "ProcessingConfiguration", json!({"Enabled": false}), invalid, "MetadataExtraction");
+        refused(
+            partitioned(),
+            "Prefix",
+            json!("!{partitionKeyFromQuery:x}/"),
+            invalid,
+            "not in MetadataExtractionQuery",
+        );
+        refused(
+            partitioned(),
+            "DynamicPartitioningConfiguration",
+            json!({"Enabled": false}),
+            invalid,
+            "only when",
+        );
+        refused(
+            partitioned(),
+            "ProcessingConfiguration",
+            json!({"Enabled": false}),
+            invalid,
+            "MetadataExtraction",
+        );
         refused(plain(), "CustomTimeZone", json!("Mars/Olympus"), invalid, "time zone");
     }
 
@@ -370,7 +421,13 @@ mod tests {
         let code = "InvalidArgumentException";
         refused(plain(), "CompressionFormat", json!("Snappy"), code, "not supported");
         refused(plain(), "S3BackupMode", json!("Enabled"), code, "not supported");
-        refused(plain(), "EncryptionConfiguration", json!({"KMSEncryptionConfig": {"AWSKMSKeyARN": "a"}}), code, "not supported");
+        refused(
+            plain(),
+            "EncryptionConfiguration",
+            json!({"KMSEncryptionConfig": {"AWSKMSKeyARN": "a"}}),
+            code,
+            "not supported",
+        );
         let lambda = json!({"Enabled": true, "Processors": [{"Type": "Lambda", "Parameters": []}]});
         refused(plain(), "ProcessingConfiguration", lambda, code, "Lambda is not supported");
         let mut orc = converting()["DataFormatConversionConfiguration"].clone();

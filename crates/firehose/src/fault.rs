@@ -7,9 +7,10 @@ use headwater_wire::Fault;
 /// The fault of an engine error in an account.
 pub(crate) fn of(account: AccountId, error: DeliveryError) -> Fault {
     match error {
-        DeliveryError::NoSuchDelivery(name) => {
-            Fault::client("ResourceNotFoundException", format!("Firehose {name} under account {account} not found."))
-        }
+        DeliveryError::NoSuchDelivery(name) => Fault::client(
+            "ResourceNotFoundException",
+            format!("Firehose {name} under account {account} not found."),
+        ),
         DeliveryError::Exists(name) => Fault::client(
             "ResourceInUseException",
             format!("Firehose {name} under accountId {account} already exists"),

@@ -1,6 +1,6 @@
 //! Which stream a request means: by name, by ARN, or by both.
 
-use headwater_base::Arn;
+use headwater_base::{Arn, Scope};
 use headwater_streams::{StreamKey, StreamName};
 use headwater_wire::{Access, Context, Fault};
 
@@ -46,15 +46,16 @@ fn named(cx: &Context, name: &str) -> Result<StreamKey, Fault> {
     Ok(StreamKey { scope: cx.scope(), name })
 }
 
-/// Streams are shared with other accounts by resource policies, which this node does not have: an
-/// ARN of another account or region leads nowhere.
+/// An ARN of another account names that account's stream, so that the guard says who may. An ARN of
+/// another region leads nowhere.
 fn from_arn(cx: &Context, text: &str) -> Result<StreamKey, Fault> {
     let malformed = |_| fault::invalid(format!("The ARN {text} is not valid."));
     let arn: Arn = text.parse().map_err(malformed)?;
     let name = arn.resource_after("stream/").unwrap_or_default();
-    if arn.account != Some(cx.caller.account) || arn.region.as_ref() != Some(&cx.region) {
-        let account = arn.account.unwrap_or(cx.caller.account);
+    let account = arn.account.unwrap_or(cx.caller.account);
+    if arn.region.as_ref() != Some(&cx.region) {
         return Err(fault::no_such_stream(name, account));
     }
-    named(cx, name)
+    let key = named(cx, name)?;
+    Ok(StreamKey { scope: Scope::new(account, cx.region.clone()), ..key })
 }

@@ -105,7 +105,8 @@ impl Objects {
                 let mut reader = row.key.reader();
                 reader.kind();
                 let name = reader.str().and_then(|name| BucketName::new(&name).ok());
-                let name = name.ok_or_else(|| StoreError::Corrupt(format!("{:?}: not a bucket's key", row.key)))?;
+                let name =
+                    name.ok_or_else(|| StoreError::Corrupt(format!("{:?}: not a bucket's key", row.key)))?;
                 if record.owner == owner.number() {
                     found.push(bucket_of(&name, &record)?);
                 }
@@ -163,7 +164,10 @@ impl Objects {
     ///
     /// # Errors
     /// The store's.
-    pub async fn bucket_tags(&self, bucket: &Bucket) -> Result<Option<BTreeMap<String, String>>, ObjectError> {
+    pub async fn bucket_tags(
+        &self,
+        bucket: &Bucket,
+    ) -> Result<Option<BTreeMap<String, String>>, ObjectError> {
         let key = keys::bucket_tags(bucket.incarnation);
         let Some(fact) = self.store.get(&key).await? else {
             return Ok(None);

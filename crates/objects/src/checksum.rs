@@ -204,10 +204,13 @@ mod tests {
     fn an_etag_of_parts_is_s3s() {
         // Two parts: the empty body twice.
         let empty = "d41d8cd98f00b204e9800998ecf8427e";
-        assert_eq!(multipart_etag(&[empty, empty]), "a52eea6fcd2c98c1c5d0c3f2aa7e8a49-2".replace("a52eea6fcd2c98c1c5d0c3f2aa7e8a49", &{
-            let raw = hex::decode(empty).unwrap();
-            hex::encode(Md5::digest([raw.clone(), raw].concat()))
-        }));
+        assert_eq!(
+            multipart_etag(&[empty, empty]),
+            "a52eea6fcd2c98c1c5d0c3f2aa7e8a49-2".replace("a52eea6fcd2c98c1c5d0c3f2aa7e8a49", &{
+                let raw = hex::decode(empty).unwrap();
+                hex::encode(Md5::digest([raw.clone(), raw].concat()))
+            })
+        );
     }
 
     proptest! {

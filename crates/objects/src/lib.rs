@@ -41,8 +41,8 @@ pub use engine::Objects;
 pub use error::ObjectError;
 pub use list::{ListQuery, Listed, Listing};
 pub use multipart::{
-    CompletedPart, PART_NUMBER_MAX, PartInfo, PartListing, UploadInfo, UploadListing, UploadOptions, UploadQuery,
-    UploadedEntry,
+    CompletedPart, PART_NUMBER_MAX, PartInfo, PartListing, UploadInfo, UploadListing, UploadOptions,
+    UploadQuery, UploadedEntry,
 };
 pub use name::{BucketName, ObjectKey, UploadId};
 pub use object::{Attributes, Checksums, ObjectInfo};

@@ -121,7 +121,12 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectError::NoSuchUpload`].
-    pub async fn upload(&self, bucket: &Bucket, key: &ObjectKey, id: UploadId) -> Result<UploadInfo, ObjectError> {
+    pub async fn upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: UploadId,
+    ) -> Result<UploadInfo, ObjectError> {
         let fact_key = keys::upload(bucket.incarnation, key.as_str(), id.0);
         let fact = self.store.get(&fact_key).await?;
         let fact = fact.ok_or_else(|| ObjectError::NoSuchUpload(id.to_string()))?;
@@ -142,7 +147,9 @@ impl Objects {
         body: &StagedBody,
     ) -> Result<PartInfo, ObjectError> {
         if !(1..=PART_NUMBER_MAX).contains(&number) {
-            return Err(ObjectError::Invalid(format!("part number {number} is not within 1 to {PART_NUMBER_MAX}")));
+            return Err(ObjectError::Invalid(format!(
+                "part number {number} is not within 1 to {PART_NUMBER_MAX}"
+            )));
         }
         let guard = keys::guard(bucket.incarnation);
         let (part, record) = (keys::part(id.0, number), part_record(body, self.seams.clock.now()));
@@ -181,7 +188,12 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectError::NoSuchUpload`].
-    pub async fn abort_upload(&self, bucket: &Bucket, key: &ObjectKey, id: UploadId) -> Result<(), ObjectError> {
+    pub async fn abort_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: UploadId,
+    ) -> Result<(), ObjectError> {
         let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
         let commit = Commit::new().expect_present(fact.clone()).delete(fact).freeing();
         match self.store.commit(commit).await {

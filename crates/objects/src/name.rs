@@ -50,7 +50,8 @@ fn broken_rule(text: &str) -> Option<&'static str> {
         return Some("not an IP address");
     }
     let reserved_start = ["xn--", "sthree-", "amzn-s3-demo-"].iter().any(|p| text.starts_with(p));
-    let reserved_end = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"].iter().any(|s| text.ends_with(s));
+    let reserved_end =
+        ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"].iter().any(|s| text.ends_with(s));
     (reserved_start || reserved_end).then_some("no reserved prefix or suffix")
 }
 
@@ -117,7 +118,19 @@ mod tests {
             assert!(BucketName::new(good).is_ok(), "{good}");
         }
         let long = "x".repeat(64);
-        for bad in ["ab", &long, "Abc", "a_b", "-abc", "abc-", ".abc", "a..b", "192.168.1.1", "xn--abc", "abc-s3alias"] {
+        for bad in [
+            "ab",
+            &long,
+            "Abc",
+            "a_b",
+            "-abc",
+            "abc-",
+            ".abc",
+            "a..b",
+            "192.168.1.1",
+            "xn--abc",
+            "abc-s3alias",
+        ] {
             assert!(BucketName::new(bad).is_err(), "{bad}");
         }
     }

@@ -77,7 +77,8 @@ impl Current {
 
     pub(crate) fn info(self, key: &ObjectKey) -> ObjectInfo {
         let lsn = self.lsn();
-        let ObjectRecord { size, etag, modified_ms, content_type, headers, metadata, tags, system, .. } = self.record;
+        let ObjectRecord { size, etag, modified_ms, content_type, headers, metadata, tags, system, .. } =
+            self.record;
         ObjectInfo {
             key: key.clone(),
             size,
@@ -98,4 +99,3 @@ pub(crate) fn info_of(row: &Scanned) -> Result<ObjectInfo, StoreError> {
     let key = ObjectKey::new(&name).map_err(|_| corrupt())?;
     Ok(Current::read(&row.key, &row.fact)?.info(&key))
 }
-

@@ -19,7 +19,9 @@ use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::{encode, keys};
 use crate::stage::Place;
 use crate::sweep::Target;
-use crate::{Attributes, Bucket, ChecksumAlgorithm, Checksums, ObjectError, ObjectInfo, ObjectKey, Objects, StagedBody};
+use crate::{
+    Attributes, Bucket, ChecksumAlgorithm, Checksums, ObjectError, ObjectInfo, ObjectKey, Objects, StagedBody,
+};
 
 /// What must hold of the current object for a change to happen.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -139,7 +141,8 @@ impl Objects {
                     return Ok(Current { record, version: committed.lsn }.info(key));
                 }
                 Err(CommitError::Conflict(lost)) if lost == guard => self.same_bucket(bucket).await?,
-                Err(CommitError::Conflict(lost)) if lost == keys::current(bucket.incarnation, key.as_str()) => {}
+                Err(CommitError::Conflict(lost))
+                    if lost == keys::current(bucket.incarnation, key.as_str()) => {}
                 Err(CommitError::Conflict(_)) => return Err(ObjectError::Contended),
                 Err(e) => return Err(e.into()),
             }
@@ -174,7 +177,11 @@ impl Objects {
     }
 
     /// The current object's fact.
-    pub(crate) async fn current(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Current>, ObjectError> {
+    pub(crate) async fn current(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Option<Current>, ObjectError> {
         let fact_key = keys::current(bucket.incarnation, key.as_str());
         let Some(fact) = self.store.get(&fact_key).await? else {
             return Ok(None);

@@ -72,7 +72,8 @@ impl Objects {
                 return Ok(ObjectReader { info: current.info(key), body });
             }
         }
-        let lost = StoreError::Corrupt(format!("object {key} of bucket {}: its body is not there", bucket.name));
+        let lost =
+            StoreError::Corrupt(format!("object {key} of bucket {}: its body is not there", bucket.name));
         Err(lost.into())
     }
 
@@ -85,7 +86,8 @@ impl Objects {
     ) -> Result<Option<Body>, ObjectError> {
         match &current.record.place {
             PlaceRecord::Inline => {
-                let body = self.store.get(&keys::body(bucket.incarnation, key.as_str(), keys::NO_VERSION)).await?;
+                let body =
+                    self.store.get(&keys::body(bucket.incarnation, key.as_str(), keys::NO_VERSION)).await?;
                 let body = body.filter(|body| body.version == current.lsn());
                 Ok(body.map(|body| Body::Inline(body.value)))
             }

@@ -14,7 +14,8 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use headwater_blob::{BlobWriter, UploadHandle};
-use tokio::task::JoinHandle;
+use headwater_work::Work;
+use tokio::sync::oneshot;
 
 use crate::checksum::{self, Digests, Hasher};
 use crate::{ChecksumAlgorithm, ObjectError, Objects};
@@ -156,7 +157,7 @@ fn inline(body: Bytes, wanted: &BTreeSet<ChecksumAlgorithm>) -> StagedBody {
 struct Intake {
     writer: Box<dyn BlobWriter>,
     hasher: Option<Hasher>,
-    hashing: Option<JoinHandle<Hasher>>,
+    hashing: Option<oneshot::Receiver<Hasher>>,
     batch: Vec<Bytes>,
     batch_bytes: usize,
     size: u64,
@@ -181,7 +182,7 @@ impl Intake {
         let mut hasher = self.idle_hasher().await?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        self.hashing = Some(tokio::task::spawn_blocking(move || {
+        self.hashing = Some(Work::begin_blocking(move || {
             for piece in &batch {
                 hasher.update(piece);
             }
@@ -195,14 +196,14 @@ impl Intake {
             return Ok(hasher);
         }
         let hashing = self.hashing.take().expect("a hasher is idle or at work");
-        hashing.await.map_err(|e| ObjectError::Body(format!("hashing was cut short: {e}")))
+        hashing.await.map_err(|_| ObjectError::Body("hashing was cut short".to_owned()))
     }
 
     async fn finish(mut self) -> Result<StagedBody, ObjectError> {
         self.hash_batch().await?;
         let handle = self.writer.finish().await?;
         let hashing = self.hashing.take().expect("hash_batch just started it");
-        let hasher = hashing.await.map_err(|e| ObjectError::Body(format!("hashing was cut short: {e}")))?;
+        let hasher = hashing.await.map_err(|_| ObjectError::Body("hashing was cut short".to_owned()))?;
         Ok(StagedBody::new(self.size, &hasher.finish(), Place::Blob(handle)))
     }
 }

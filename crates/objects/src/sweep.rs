@@ -24,10 +24,10 @@ use headwater_blob::BlobId;
 use headwater_store::{Commit, CommitError, Direction, Key, KeyRange, Scanned, Snapshot, StoreError};
 use headwater_work::{Pass, Reconciler, Signal, TaskResult};
 
+use crate::put::release;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::PartRecord;
 use crate::records::{decode, keys};
-use crate::put::release;
 use crate::{ObjectError, Objects};
 
 /// How many blobs or uploads a pass looks at.
@@ -350,7 +350,11 @@ async fn names_blob(snapshot: &dyn Snapshot, reference: &Key, id: BlobId) -> Res
 }
 
 /// Whether the fact that a reference points to names the upload.
-async fn names_upload(snapshot: &dyn Snapshot, reference: &Key, upload: [u8; 16]) -> Result<bool, StoreError> {
+async fn names_upload(
+    snapshot: &dyn Snapshot,
+    reference: &Key,
+    upload: [u8; 16],
+) -> Result<bool, StoreError> {
     let Some((_, namer)) = keys::ref_of(reference) else {
         return Ok(false);
     };

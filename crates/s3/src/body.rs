@@ -58,7 +58,8 @@ impl Declared {
                 return Err(Refusal::invalid_request(format!("Value for {header} header is invalid.")));
             }
         }
-        let mut wanted: BTreeSet<ChecksumAlgorithm> = named.map(convert::algorithm).transpose()?.into_iter().collect();
+        let mut wanted: BTreeSet<ChecksumAlgorithm> =
+            named.map(convert::algorithm).transpose()?.into_iter().collect();
         let trailer = promised(headers)?;
         wanted.extend(trailer);
         wanted.extend(checksum.as_ref().map(|(algorithm, _)| *algorithm));
@@ -84,7 +85,9 @@ impl Declared {
                 let pieces = body.map_err(|e| ObjectError::Body(e.to_string())).and_then(move |piece| {
                     received += piece.len() as u64;
                     let fits = received <= BODY_BYTES_MAX;
-                    async move { if fits { Ok(piece) } else { Err(ObjectError::Invalid("EntityTooLarge".into())) } }
+                    async move {
+                        if fits { Ok(piece) } else { Err(ObjectError::Invalid("EntityTooLarge".into())) }
+                    }
                 });
                 match objects.stage(pieces.boxed(), &self.wanted).await {
                     Err(ObjectError::Invalid(_)) => return Err(too_large()),
@@ -168,7 +171,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-trailer", HeaderValue::from_static("x-amz-checksum-crc32c"));
         assert_eq!(promised(&headers).unwrap(), Some(ChecksumAlgorithm::Crc32c));
-        headers.insert("x-amz-trailer", HeaderValue::from_static("x-amz-checksum-crc32c,x-amz-checksum-sha1"));
+        headers
+            .insert("x-amz-trailer", HeaderValue::from_static("x-amz-checksum-crc32c,x-amz-checksum-sha1"));
         assert!(promised(&headers).is_err());
     }
 }

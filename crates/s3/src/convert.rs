@@ -22,7 +22,8 @@ const KEPT_HEADERS: [&str; 5] =
 const METADATA_BYTES_MAX: usize = 2048;
 
 /// What stays as it is in listings with `encoding-type=url`.
-const LISTED_AS_IS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const LISTED_AS_IS: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// Sets the five checksum members of an output or a part from a map by algorithm name.
 macro_rules! set_checksums {
@@ -58,7 +59,9 @@ pub(crate) fn one_of(
     let mut found = said.into_iter().filter_map(|(value, algorithm)| Some((algorithm, value?.clone())));
     let one = found.next();
     if found.next().is_some() {
-        return Err(Refusal::invalid_request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."));
+        return Err(Refusal::invalid_request(
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        ));
     }
     Ok(one)
 }
@@ -85,8 +88,7 @@ pub(crate) fn key(text: &str) -> Result<ObjectKey, Refusal> {
 
 /// An upload id; one that cannot be ours is an upload that does not exist.
 pub(crate) fn upload_id(text: &str) -> Result<UploadId, Refusal> {
-    UploadId::parse(text)
-        .ok_or_else(|| headwater_objects::ObjectError::NoSuchUpload(text.to_owned()).into())
+    UploadId::parse(text).ok_or_else(|| headwater_objects::ObjectError::NoSuchUpload(text.to_owned()).into())
 }
 
 /// Buckets have no versions here: the only one there is is `null`.
@@ -168,7 +170,8 @@ pub(crate) fn kept_headers(info: &ObjectInfo, overridden: &[(&str, bool)]) -> He
     let is_overridden = |name: &str| overridden.iter().any(|(n, given)| *n == name && *given);
     let mut headers = HeaderMap::new();
     for (name, value) in info.attributes.headers.iter().filter(|(name, _)| !is_overridden(name)) {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes())) {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes()))
+        {
             headers.insert(name, value);
         }
     }

@@ -60,7 +60,9 @@ impl From<Refusal> for S3Error {
     fn from(refusal: Refusal) -> Self {
         let code = S3ErrorCode::from_bytes(refusal.code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
         let mut error = Self::with_message(code, refusal.message);
-        error.set_status_code(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        error.set_status_code(
+            StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        );
         if !refusal.headers.is_empty() {
             error.set_headers(refusal.headers);
         }
@@ -71,7 +73,9 @@ impl From<Refusal> for S3Error {
 impl From<ObjectError> for Refusal {
     fn from(error: ObjectError) -> Self {
         match error {
-            ObjectError::NoSuchBucket(_) => Self::new(404, "NoSuchBucket", "The specified bucket does not exist"),
+            ObjectError::NoSuchBucket(_) => {
+                Self::new(404, "NoSuchBucket", "The specified bucket does not exist")
+            }
             ObjectError::NoSuchKey(_) => Self::new(404, "NoSuchKey", "The specified key does not exist."),
             ObjectError::NoSuchUpload(_) => Self::new(
                 404,
@@ -147,7 +151,9 @@ fn of_blob(error: &BlobError) -> Refusal {
 
 fn of_store(error: &StoreError) -> Refusal {
     match error {
-        StoreError::Closed => Refusal::new(503, "ServiceUnavailable", "The node is shutting down. Please try again."),
+        StoreError::Closed => {
+            Refusal::new(503, "ServiceUnavailable", "The node is shutting down. Please try again.")
+        }
         StoreError::NoSuchLog(_) | StoreError::Corrupt(_) | StoreError::Io(_) => {
             tracing::error!(error = %error, "the store could not be read");
             Refusal::internal()
@@ -157,7 +163,9 @@ fn of_store(error: &StoreError) -> Refusal {
 
 fn of_commit(error: &CommitError) -> Refusal {
     match error {
-        CommitError::Closed => Refusal::new(503, "ServiceUnavailable", "The node is shutting down. Please try again."),
+        CommitError::Closed => {
+            Refusal::new(503, "ServiceUnavailable", "The node is shutting down. Please try again.")
+        }
         CommitError::Full | CommitError::Busy => Refusal::slow_down("Please reduce your request rate."),
         CommitError::Conflict(_) => {
             Refusal::new(409, "OperationAborted", "A conflicting operation is in progress. Please try again.")

@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use headwater_objects::Objects;
-use headwater_wire::{AnswerBody, Face, Fault, OperationRow, VerifiedRequest};
 use headwater_wire::answer::s3_fault;
+use headwater_wire::{AnswerBody, Face, Fault, OperationRow, VerifiedRequest};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -158,14 +158,17 @@ impl Face for S3Face {
     async fn handle(&self, request: VerifiedRequest) -> Response<AnswerBody> {
         let (arrival, request) = match Arrival::take(request) {
             Ok(taken) => taken,
-            Err((arrival, fault)) => return arrival.sign(s3_fault(&fault, &arrival.path, &arrival.context.request_id)),
+            Err((arrival, fault)) => {
+                return arrival.sign(s3_fault(&fault, &arrival.path, &arrival.context.request_id));
+            }
         };
         let answer = match self.service.call(request).await {
             Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()),
             Err(error) => {
                 let source: s3s::StdError = error.into();
                 tracing::error!(error = %source, request_id = %arrival.context.request_id, "the s3 codec failed");
-                let fault = Fault::server("InternalError", "We encountered an internal error. Please try again.");
+                let fault =
+                    Fault::server("InternalError", "We encountered an internal error. Please try again.");
                 s3_fault(&fault, &arrival.path, &arrival.context.request_id)
             }
         };
@@ -197,7 +200,8 @@ mod tests {
 
     #[test]
     fn every_operation_is_listed_once() {
-        let mut names: Vec<&str> = ACTIONS.iter().map(|(name, _)| *name).chain(REFUSED.iter().copied()).collect();
+        let mut names: Vec<&str> =
+            ACTIONS.iter().map(|(name, _)| *name).chain(REFUSED.iter().copied()).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();
@@ -211,14 +215,20 @@ mod tests {
         let blobs = Arc::new(MemoryBlobs::new(seams.clone()));
         let face = S3Face::new(Objects::without_sweep(store, blobs, seams));
         let signed = [
-            ("authorization", "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=00"),
+            (
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
+            ),
             ("x-amz-date", "20260101T000000Z"),
         ];
         for (path, headers) in [
             ("/", &signed[..0]),
             ("/bucket/key", &signed[..0]),
             ("/bucket/key", &signed[..]),
-            ("/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature=00", &[]),
+            (
+                "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature=00",
+                &[],
+            ),
             ("/bucket/key?AWSAccessKeyId=AKID&Signature=00&Expires=9999999999", &[]),
         ] {
             let mut request = Request::builder().uri(path).header("host", "localhost");

@@ -39,7 +39,8 @@ pub(crate) fn from_header(header: &str) -> Result<BTreeMap<String, String>, Refu
 
 /// Reads a tag set.
 pub(crate) fn from_xml(tagging: Tagging, limit: usize) -> Result<BTreeMap<String, String>, Refusal> {
-    let pairs = tagging.tag_set.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
+    let pairs =
+        tagging.tag_set.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
     checked(pairs.collect(), limit)
 }
 

@@ -186,6 +186,19 @@ impl Work {
         }
     }
 
+    /// Starts CPU-heavy `work` on the blocking pool at once; the receiver gets its result. An error
+    /// there means that it panicked or that the node is stopping.
+    pub fn begin_blocking<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> tokio::sync::oneshot::Receiver<T> {
+        let (tell, done) = tokio::sync::oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            // Nobody waits any more: the result has no use.
+            let _ = tell.send(work());
+        });
+        done
+    }
+
     /// Completes when shutdown begins.
     pub async fn stopping(&self) {
         let mut stop = self.inner.stop.subscribe();

@@ -241,7 +241,11 @@ fn bounds(len: usize, from: Option<i64>, to: Option<i64>) -> (usize, usize) {
 
 /// A number as jq prints it: without a fraction if it has none.
 fn spell(number: f64) -> String {
-    if number.fract() == 0.0 && number.abs() < 1e17 { format!("{}", number as i64) } else { format!("{number}") }
+    if number.fract() == 0.0 && number.abs() < 1e17 {
+        format!("{}", number as i64)
+    } else {
+        format!("{number}")
+    }
 }
 
 #[cfg(test)]
@@ -271,15 +275,26 @@ mod tests {
         check(r#"{y: (.event_timestamp | strftime("%Y")), h:.ms/1000|strftime("%H")}"#, &["2019", "20"]);
         check("{y: .day[0:4], m: .day[5:7], d: .day[8:10]}", &["2026", "03", "04"]);
         check("{y: .day|.[0:4], z: .day[-1:]}", &["2026", "Z"]);
-        check(r#"{a: .type.ids[1], b: ."dotted.key", c: .["region"], d: "fixed", e: 7, f: .yes}"#, &["8", "d", "sample_region", "fixed", "7", "true"]);
-        check(r#"{big: .big, n: .customer_id|tonumber, s: .event_timestamp|tostring}"#, &["12345678901234567890", "1234567890", "1565382027"]);
-        check(r#"{a: .region|ascii_upcase, b: .iso|fromdate|strftime("%Y-%m-%d"), c: .no // "none"}"#, &["SAMPLE_REGION", "2019-08-09", "none"]);
+        check(
+            r#"{a: .type.ids[1], b: ."dotted.key", c: .["region"], d: "fixed", e: 7, f: .yes}"#,
+            &["8", "d", "sample_region", "fixed", "7", "true"],
+        );
+        check(
+            r#"{big: .big, n: .customer_id|tonumber, s: .event_timestamp|tostring}"#,
+            &["12345678901234567890", "1234567890", "1565382027"],
+        );
+        check(
+            r#"{a: .region|ascii_upcase, b: .iso|fromdate|strftime("%Y-%m-%d"), c: .no // "none"}"#,
+            &["SAMPLE_REGION", "2019-08-09", "none"],
+        );
         check(r#"{"quoted": .größe[0:2]}"#, &["sü"]);
     }
 
     #[test]
     fn records_without_the_value_are_misfits_with_a_reason() {
-        let reason = |query: &str, record: &str| PartitionQuery::parse(query).unwrap().values(record.as_bytes()).unwrap_err();
+        let reason = |query: &str, record: &str| {
+            PartitionQuery::parse(query).unwrap().values(record.as_bytes()).unwrap_err()
+        };
         assert!(reason("{a:.missing}", RECORD).contains("null or missing"));
         assert!(reason("{a:.no}", RECORD).contains("null"));
         assert!(reason("{a:.empty}", RECORD).contains("empty"));
@@ -293,7 +308,21 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for query in ["", "{}", ".a", "{a:.b", "{a .b}", "{a:.b|select(.x)}", "{a:.b|@base64}", "{a:.b[]}", "{a:..}", r#"{a:.b|strftime(5)}"#, r#"{a:.b|strftime("%Q!")}"#, "{a:.b} x", "{a:.b,a:.c}"] {
+        for query in [
+            "",
+            "{}",
+            ".a",
+            "{a:.b",
+            "{a .b}",
+            "{a:.b|select(.x)}",
+            "{a:.b|@base64}",
+            "{a:.b[]}",
+            "{a:..}",
+            r#"{a:.b|strftime(5)}"#,
+            r#"{a:.b|strftime("%Q!")}"#,
+            "{a:.b} x",
+            "{a:.b,a:.c}",
+        ] {
             assert!(PartitionQuery::parse(query).is_err(), "{query}");
         }
     }

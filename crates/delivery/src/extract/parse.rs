@@ -34,7 +34,11 @@ pub(super) fn query(text: &str) -> Result<Vec<(String, Pipe)>, String> {
         }
     }
     parser.skip_space();
-    if parser.rest.is_empty() { Ok(fields) } else { Err(format!("unexpected {:?} after the query", parser.rest)) }
+    if parser.rest.is_empty() {
+        Ok(fields)
+    } else {
+        Err(format!("unexpected {:?} after the query", parser.rest))
+    }
 }
 
 struct Parser<'a> {
@@ -270,6 +274,7 @@ fn descend(pipe: &mut Pipe, node: PointerNode) -> Result<(), String> {
 
 /// A date pattern whose every field is known.
 fn checked_pattern(pattern: String) -> Result<String, String> {
-    let bad = chrono::format::StrftimeItems::new(&pattern).any(|item| matches!(item, chrono::format::Item::Error));
+    let bad =
+        chrono::format::StrftimeItems::new(&pattern).any(|item| matches!(item, chrono::format::Item::Error));
     if bad { Err(format!("strftime: {pattern:?} has an unknown field")) } else { Ok(pattern) }
 }

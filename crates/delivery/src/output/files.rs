@@ -147,7 +147,12 @@ impl FileSet {
     }
 
     /// Adds rows to a data group; `oldest` is when the oldest of them arrived.
-    pub(crate) fn rows(&mut self, group: &Group, batch: &RecordBatch, oldest: Timestamp) -> Result<(), WriteError> {
+    pub(crate) fn rows(
+        &mut self,
+        group: &Group,
+        batch: &RecordBatch,
+        oldest: Timestamp,
+    ) -> Result<(), WriteError> {
         let file = self.file(group, oldest)?;
         if let Writer::Rows(writer) = &mut file.writer {
             writer.write(batch)?;
@@ -165,7 +170,10 @@ impl FileSet {
         arrived: Timestamp,
     ) -> Result<(), WriteError> {
         let file = self.file(group, arrived)?;
-        file.writer.raw(data).and_then(|()| file.writer.raw(delimiter)).map_err(|e| WriteError(e.to_string()))?;
+        file.writer
+            .raw(data)
+            .and_then(|()| file.writer.raw(delimiter))
+            .map_err(|e| WriteError(e.to_string()))?;
         file.rows += 1;
         Ok(())
     }
@@ -374,7 +382,10 @@ mod tests {
 
     #[test]
     fn files_end_when_they_or_memory_grow_too_large_and_always_alike() {
-        for limits in [Limits { memory_bytes: 1 << 30, file_bytes: 200_000 }, Limits { memory_bytes: 300_000, file_bytes: 1 << 30 }] {
+        for limits in [
+            Limits { memory_bytes: 1 << 30, file_bytes: 200_000 },
+            Limits { memory_bytes: 300_000, file_bytes: 1 << 30 },
+        ] {
             let all = write(false, limits);
             assert!(all.len() > 3, "{limits:?}");
             assert_eq!(all.iter().map(|(closed, _)| closed.rows).sum::<u64>(), 5000);

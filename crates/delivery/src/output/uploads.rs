@@ -50,7 +50,11 @@ impl Uploads {
             match emit {
                 Emit::Bytes { file, bytes } => {
                     let objects = &self.objects;
-                    self.open.entry(file).or_insert_with(|| Upload::begin(objects.clone())).push(bytes).await?;
+                    self.open
+                        .entry(file)
+                        .or_insert_with(|| Upload::begin(objects.clone()))
+                        .push(bytes)
+                        .await?;
                 }
                 Emit::End { file, bytes, closed } => {
                     let (objects, upload) = (self.objects.clone(), self.open.remove(&file));
@@ -64,7 +68,8 @@ impl Uploads {
                 }
             }
         }
-        let staged: Vec<StagedFile> = futures::stream::iter(ending).buffered(ENDING_AT_ONCE).try_collect().await?;
+        let staged: Vec<StagedFile> =
+            futures::stream::iter(ending).buffered(ENDING_AT_ONCE).try_collect().await?;
         self.staged.extend(staged);
         Ok(())
     }

@@ -81,7 +81,9 @@ impl Prefix {
                 pieces.push(Piece::Literal(rest[..at].to_owned()));
             }
             let inside = &rest[at + 2..];
-            let end = inside.find('}').ok_or_else(|| PrefixError(format!("'!{{' without '}}' in prefix {text:?}")))?;
+            let end = inside
+                .find('}')
+                .ok_or_else(|| PrefixError(format!("'!{{' without '}}' in prefix {text:?}")))?;
             pieces.push(Piece::parse(&inside[..end], role)?);
             rest = &inside[end + 1..];
         }
@@ -89,7 +91,8 @@ impl Prefix {
             pieces.push(Piece::Literal(rest.to_owned()));
         }
         let prefix = Self { text: text.to_owned(), pieces };
-        if role == Role::Error && prefix.has_expressions() && !prefix.pieces.contains(&Piece::ErrorOutputType) {
+        if role == Role::Error && prefix.has_expressions() && !prefix.pieces.contains(&Piece::ErrorOutputType)
+        {
             let rule = "ErrorOutputPrefix must contain !{firehose:error-output-type} when it has expressions";
             return Err(PrefixError(rule.to_owned()));
         }
@@ -168,7 +171,9 @@ impl Piece {
             }
             ("partitionKeyFromQuery", "", _) => Err(refuse("a key name is missing")),
             ("partitionKeyFromQuery", name, Role::Data) => Ok(Self::PartitionKey(name.to_owned())),
-            ("partitionKeyFromLambda", _, _) => Err(refuse("Lambda partition keys are not supported by this node")),
+            ("partitionKeyFromLambda", _, _) => {
+                Err(refuse("Lambda partition keys are not supported by this node"))
+            }
             _ => Err(refuse("the namespaces are timestamp, firehose and partitionKeyFromQuery")),
         }
     }
@@ -231,9 +236,19 @@ mod tests {
         check("plain/folder/", Role::Data, &[], "plain/folder/");
         check("a/!{timestamp:yyyy}/", Role::Data, &[], "a/2018/");
         check("!{timestamp:yyyy-MM-dd}-x", Role::Data, &[], "2018-08-27-x");
-        check("y=!{timestamp:yyyy}/m=!{timestamp:MM}/d=!{timestamp:dd}/h=!{timestamp:HH}/", Role::Data, &[], "y=2018/m=08/d=27/h=10/");
+        check(
+            "y=!{timestamp:yyyy}/m=!{timestamp:MM}/d=!{timestamp:dd}/h=!{timestamp:HH}/",
+            Role::Data,
+            &[],
+            "y=2018/m=08/d=27/h=10/",
+        );
         check("!{timestamp:'year='yyyy'/month='MM}/", Role::Data, &[], "year=2018/month=08/");
-        check("err/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd}/", Role::Error, &[], "err/format-conversion-failed/2018/08/27/");
+        check(
+            "err/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd}/",
+            Role::Error,
+            &[],
+            "err/format-conversion-failed/2018/08/27/",
+        );
         check("c=!{partitionKeyFromQuery:c}/", Role::Data, &[("c", "42")], "c=42/");
         check("c=!{partitionKeyFromQuery:c}/", Role::Data, &[("c", "a/b")], "c=a%2Fb/");
         check("!{partitionKeyFromQuery:c}/", Role::Data, &[("c", "a/b")], "a/b/");
@@ -241,7 +256,8 @@ mod tests {
 
     #[test]
     fn random_strings_are_eleven_characters_and_repeat_for_the_same_object() {
-        let prefix = Prefix::parse("!{firehose:random-string}/!{firehose:random-string}", Role::Data).unwrap();
+        let prefix =
+            Prefix::parse("!{firehose:random-string}/!{firehose:random-string}", Role::Data).unwrap();
         let values = BTreeMap::new();
         let given =
             |seed| Circumstances { oldest: TIME, zone: Tz::UTC, values: &values, error_type: "", seed };

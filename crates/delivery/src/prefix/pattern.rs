@@ -24,7 +24,17 @@ enum Item {
 const RUN_MAX: usize = 9;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -103,7 +113,9 @@ fn check_field(letter: char, count: usize) -> Result<(), PrefixError> {
         _ => return Err(PrefixError(format!("the pattern letter {letter:?} is not supported"))),
     };
     if count > most {
-        return Err(PrefixError(format!("at most {most} of the pattern letter {letter:?} may follow one another")));
+        return Err(PrefixError(format!(
+            "at most {most} of the pattern letter {letter:?} may follow one another"
+        )));
     }
     Ok(())
 }

@@ -220,7 +220,10 @@ impl TryFrom<SourceRecord> for Source {
         Ok(match record {
             SourceRecord::DirectPut(log) => Self::DirectPut { log: LogId(log) },
             SourceRecord::Stream { account, region, name, incarnation } => Self::Stream {
-                key: StreamKey { scope: scope(account, &region)?, name: StreamName::new(&name).map_err(bad)? },
+                key: StreamKey {
+                    scope: scope(account, &region)?,
+                    name: StreamName::new(&name).map_err(bad)?,
+                },
                 incarnation,
             },
         })

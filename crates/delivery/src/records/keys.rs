@@ -107,7 +107,10 @@ mod tests {
     fn key_bytes_are_as_released() {
         let scope = Scope::new("000000000001".parse().unwrap(), "eu-west-1".parse().unwrap());
         let hex = |key: Key| hex::encode(key.as_bytes());
-        assert_eq!(hex(definition(&scope, "d")), "0401000000000000000165752d776573742d31000064 0000".replace(' ', ""));
+        assert_eq!(
+            hex(definition(&scope, "d")),
+            "0401000000000000000165752d776573742d31000064 0000".replace(' ', "")
+        );
         assert_eq!(hex(guard(7)), "04020000000000000007");
         assert_eq!(hex(position(7, 2)), "0403000000000000000700000002");
         assert_eq!(hex(plan(7, 3)), "040400000000000000070000000000000003");

@@ -155,7 +155,10 @@ mod tests {
     #[test]
     fn bytes_are_as_released() {
         let value = PlanRecord::from(&plan(1, vec![(0, 0, 4)], 1)).to_value();
-        assert_eq!(hex::encode(value), "0186500707070707070707070707070707070701028184000004860400000000050109");
+        assert_eq!(
+            hex::encode(value),
+            "0186500707070707070707070707070707070701028184000004860400000000050109"
+        );
         let object = CommittedObject {
             bucket: "b".into(),
             key: "k".into(),

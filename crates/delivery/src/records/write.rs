@@ -51,8 +51,13 @@ mod tests {
 
     #[test]
     fn bytes_are_as_released() {
-        let write =
-            WriteRecord { rows: 5, partitions_added: 1, object_count: 1, objects: vec!["s3://b/k".into()], at_ms: 9 };
+        let write = WriteRecord {
+            rows: 5,
+            partitions_added: 1,
+            object_count: 1,
+            objects: vec!["s3://b/k".into()],
+            at_ms: 9,
+        };
         assert_eq!(hex::encode(write.to_value()), "018505010181687333 3a2f2f622f6b09".replace(' ', ""));
         assert_eq!(hex::encode(BookmarkRecord { lsn: 300, at_ms: 9 }.to_value()), "018219012c09");
     }

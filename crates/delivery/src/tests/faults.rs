@@ -91,7 +91,12 @@ impl Store for FaultyStore {
         self.inner.get(key).await
     }
 
-    async fn scan(&self, range: &KeyRange, limit: usize, direction: Direction) -> Result<Vec<Scanned>, StoreError> {
+    async fn scan(
+        &self,
+        range: &KeyRange,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Vec<Scanned>, StoreError> {
         self.inner.scan(range, limit, direction).await
     }
 

@@ -99,7 +99,12 @@ impl House {
         rows
     }
 
-    async fn write(&self, id: &str, target: TableTarget, rows: &[(i64, &str)]) -> Result<TableWrite, TableWriteError> {
+    async fn write(
+        &self,
+        id: &str,
+        target: TableTarget,
+        rows: &[(i64, &str)],
+    ) -> Result<TableWrite, TableWriteError> {
         let mut write = TableWrite::begin(&self.catalog, &self.objects, id, target, schema()).await?;
         write.write(batch(rows)).await?;
         Ok(write)
@@ -107,7 +112,10 @@ impl House {
 }
 
 fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true), Field::new("day", DataType::Utf8, true)]))
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("day", DataType::Utf8, true),
+    ]))
 }
 
 fn batch(rows: &[(i64, &str)]) -> RecordBatch {
@@ -135,7 +143,8 @@ async fn a_delivered_partition_is_in_the_catalog_with_its_objects() {
     ];
     house.deliveries.put(&delivery, records, None).await.unwrap();
     house.drain(&delivery).await;
-    let want = ["2026-01-01", "2026-01-02"].map(|day| (day.to_owned(), format!("s3://bucket/raw/day={day}/")));
+    let want =
+        ["2026-01-01", "2026-01-02"].map(|day| (day.to_owned(), format!("s3://bucket/raw/day={day}/")));
     assert_eq!(house.partitions().await, want);
     assert_eq!(house.parquet_rows("raw/day=2026-01-01/").await, 2);
     assert_eq!(house.parquet_rows("raw/day=2026-01-02/").await, 1);
@@ -169,7 +178,10 @@ async fn a_table_that_is_gone_is_waited_for_and_a_new_schema_planned_upon() {
 async fn rows_are_appended_to_their_partitions_in_one_commit() {
     let house = House::new().await;
     let table = house.table().await;
-    let write = house.write("w1", TableTarget::Append((*table).clone()), &[(1, "a"), (2, "b"), (3, "a/b")]).await.unwrap();
+    let write = house
+        .write("w1", TableTarget::Append((*table).clone()), &[(1, "a"), (2, "b"), (3, "a/b")])
+        .await
+        .unwrap();
     assert!(house.objects("raw/").await.is_empty());
     let written = write.commit(None).await.unwrap();
     assert_eq!((written.rows, written.objects.len(), written.partitions_added), (3, 3, 3));

@@ -30,7 +30,8 @@ impl Operation<State> for CreateDeliveryStream {
             tags: convert::tags(input.tags.as_deref().unwrap_or(&[]))?,
             key,
         };
-        let created = state.deliveries.create(new).await.map_err(|error| fault::of(cx.caller.account, error))?;
+        let created =
+            state.deliveries.create(new).await.map_err(|error| fault::of(cx.caller.account, error))?;
         Ok(CreateDeliveryStreamOutput { delivery_stream_arn: created.key.arn().to_string() })
     }
 }

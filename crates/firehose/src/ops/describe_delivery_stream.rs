@@ -15,12 +15,16 @@ impl Operation<State> for DescribeDeliveryStream {
     type Output = DescribeDeliveryStreamOutput;
 
     fn access(_: &State, cx: &Context, input: &NamedInput) -> Result<Access, Fault> {
-        Ok(access("firehose:DescribeDeliveryStream", &convert::key(cx, input.delivery_stream_name.as_deref())?))
+        Ok(access(
+            "firehose:DescribeDeliveryStream",
+            &convert::key(cx, input.delivery_stream_name.as_deref())?,
+        ))
     }
 
     async fn call(state: &State, cx: &Context, input: NamedInput) -> Result<Self::Output, Fault> {
         let key = convert::key(cx, input.delivery_stream_name.as_deref())?;
-        let delivery = state.deliveries.get(&key).await.map_err(|error| fault::of(cx.caller.account, error))?;
+        let delivery =
+            state.deliveries.get(&key).await.map_err(|error| fault::of(cx.caller.account, error))?;
         Ok(DescribeDeliveryStreamOutput {
             delivery_stream_description: convert::description(&state.deliveries, &delivery),
         })

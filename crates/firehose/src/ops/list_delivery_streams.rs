@@ -38,7 +38,8 @@ impl Operation<State> for ListDeliveryStreams {
             let page = page.map_err(|error| fault::of(cx.caller.account, error))?;
             let last = page.len() < PAGE;
             after = page.last().map(|delivery| delivery.key.name.clone());
-            let wanted = page.iter().filter(|delivery| is_of(&delivery.source, input.delivery_stream_type.as_deref()));
+            let wanted =
+                page.iter().filter(|delivery| is_of(&delivery.source, input.delivery_stream_type.as_deref()));
             names.extend(wanted.map(|delivery| delivery.key.name.as_str().to_owned()));
             if last || names.len() > limit {
                 break;

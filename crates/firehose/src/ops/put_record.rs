@@ -31,7 +31,8 @@ impl Operation<State> for PutRecord {
         let refuse = |error| fault::of(cx.caller.account, error);
         let delivery = state.deliveries.get(&key).await.map_err(refuse)?;
         let once = cx.retry_token(Self::NAME);
-        let offsets = state.deliveries.put(&delivery, data.into_iter().collect(), once).await.map_err(refuse)?;
+        let offsets =
+            state.deliveries.put(&delivery, data.into_iter().collect(), once).await.map_err(refuse)?;
         let offset = offsets.first().copied().unwrap_or_default();
         Ok(PutRecordOutput { record_id: record_id(&delivery, offset), encrypted: false })
     }

@@ -63,7 +63,10 @@ impl Operation<State> for ListTagsForDeliveryStream {
     type Output = ListTagsOutput;
 
     fn access(_: &State, cx: &Context, input: &Self::Input) -> Result<Access, Fault> {
-        Ok(access("firehose:ListTagsForDeliveryStream", &convert::key(cx, input.delivery_stream_name.as_deref())?))
+        Ok(access(
+            "firehose:ListTagsForDeliveryStream",
+            &convert::key(cx, input.delivery_stream_name.as_deref())?,
+        ))
     }
 
     async fn call(state: &State, cx: &Context, input: Self::Input) -> Result<Self::Output, Fault> {

@@ -24,14 +24,16 @@ impl Operation<State> for UpdateDestination {
         let mut checks = Checks::default();
         let version = input.current_delivery_stream_version_id.as_deref();
         checks.present("currentDeliveryStreamVersionId", version.as_ref());
-        checks.pattern("currentDeliveryStreamVersionId", version, "[0-9]+", |text| text.parse::<u64>().is_ok());
+        checks
+            .pattern("currentDeliveryStreamVersionId", version, "[0-9]+", |text| text.parse::<u64>().is_ok());
         checks.present("destinationId", input.destination_id.as_ref());
         checks.finish()?;
         if input.destination_id.as_deref() != Some(DESTINATION_ID) {
             return Err(fault::invalid("Destination Id is not valid for the delivery stream."));
         }
         let update = input.extended_s3_destination_update.or(input.s3_destination_update);
-        let update = update.ok_or_else(|| fault::invalid("Exactly one destination update is supported for a Firehose"))?;
+        let update = update
+            .ok_or_else(|| fault::invalid("Exactly one destination update is supported for a Firehose"))?;
         let refuse = |error| fault::of(cx.caller.account, error);
         let now = state.deliveries.get(&key).await.map_err(refuse)?;
         let destination = convert::updated_destination(&key.scope, &now, &update)?;

@@ -68,7 +68,8 @@ impl Objects {
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(old.as_ref().and_then(target_of));
-                    let left_over = uploaded.left_over.iter().map(|(_, _, part)| target_of_place(&part.place));
+                    let left_over =
+                        uploaded.left_over.iter().map(|(_, _, part)| target_of_place(&part.place));
                     left_over.for_each(|target| self.doomed.push(target));
                     return Ok(Current { record, version: committed.lsn }.info(key));
                 }
@@ -123,7 +124,10 @@ fn check_part(said: &CompletedPart, stored: &PartRecord) -> Result<(), ObjectErr
     if etag_fits && checksum_fits { Ok(()) } else { Err(ObjectError::InvalidPart(said.number)) }
 }
 
-fn check_declared(record: &ObjectRecord, declared: Option<&(ChecksumAlgorithm, String)>) -> Result<(), ObjectError> {
+fn check_declared(
+    record: &ObjectRecord,
+    declared: Option<&(ChecksumAlgorithm, String)>,
+) -> Result<(), ObjectError> {
     let Some((algorithm, value)) = declared else {
         return Ok(());
     };
@@ -136,7 +140,11 @@ fn check_declared(record: &ObjectRecord, declared: Option<&(ChecksumAlgorithm, S
 }
 
 /// The answer to a completion whose upload is gone: the object, if it is the current one.
-fn completed_before(id: UploadId, key: &ObjectKey, current: Option<Current>) -> Result<ObjectInfo, ObjectError> {
+fn completed_before(
+    id: UploadId,
+    key: &ObjectKey,
+    current: Option<Current>,
+) -> Result<ObjectInfo, ObjectError> {
     let same = |current: &Current| current.record.place == PlaceRecord::Parts(id.0.into());
     match current.filter(same) {
         Some(current) => Ok(current.info(key)),
@@ -166,7 +174,8 @@ impl Uploaded {
         } else {
             combined(algorithm, &sums)
         };
-        let value = value.ok_or_else(|| ObjectError::Invalid(format!("no {} of these parts", algorithm.name())))?;
+        let value =
+            value.ok_or_else(|| ObjectError::Invalid(format!("no {} of these parts", algorithm.name())))?;
         Ok(Checksums { values: [(algorithm.name().to_owned(), value)].into(), composite: is_composite })
     }
 

@@ -50,7 +50,11 @@ impl Objects {
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_uploads(&self, bucket: &Bucket, query: &UploadQuery) -> Result<UploadListing, ObjectError> {
+    pub async fn list_uploads(
+        &self,
+        bucket: &Bucket,
+        query: &UploadQuery,
+    ) -> Result<UploadListing, ObjectError> {
         let incarnation = bucket.incarnation;
         let after = query.list.after.as_deref().map(|after| {
             let last = query.after_upload.map_or([0xFF; 16], |id| id.0);

@@ -175,8 +175,14 @@ mod tests {
         assert_eq!(hex(&part([2; 16], 7)), format!("0221{}00000007", "02".repeat(16)));
         assert_eq!(hex(&part_body([2; 16], 7)), format!("0222{}00000007", "02".repeat(16)));
         assert_eq!(hex(&layout([2; 16])), format!("0223{}", "02".repeat(16)));
-        assert_eq!(hex(&upload_ref([2; 16], &guard(1))), format!("0224{}020100ff00ff00ff00ff00ff00ff00ff010000", "02".repeat(16)));
-        assert_eq!(hex(&blob_ref(BlobId([3; 16]), &bucket("x"))), format!("0800{}020 0ff7800ff00ff0000", "03".repeat(16)).replace(' ', ""));
+        assert_eq!(
+            hex(&upload_ref([2; 16], &guard(1))),
+            format!("0224{}020100ff00ff00ff00ff00ff00ff00ff010000", "02".repeat(16))
+        );
+        assert_eq!(
+            hex(&blob_ref(BlobId([3; 16]), &bucket("x"))),
+            format!("0800{}020 0ff7800ff00ff0000", "03".repeat(16)).replace(' ', "")
+        );
     }
 
     proptest! {

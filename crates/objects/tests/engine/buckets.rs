@@ -18,7 +18,10 @@ async fn names_are_unique_until_deleted() {
     let reborn = create(&world.objects, "bucket").await;
     assert_ne!(reborn.incarnation, world.bucket.incarnation);
     let put = world.objects.put_bytes(&world.bucket, &key("k"), "x".into(), Attributes::default()).await;
-    assert!(matches!(put, Err(ObjectError::NoSuchBucket(_))), "another bucket of that name is another bucket");
+    assert!(
+        matches!(put, Err(ObjectError::NoSuchBucket(_))),
+        "another bucket of that name is another bucket"
+    );
     let delete = world.objects.delete_bucket(&world.bucket).await;
     assert!(matches!(delete, Err(ObjectError::NoSuchBucket(_))));
 }

@@ -99,8 +99,13 @@ async fn a_bookmark_covers_what_was_put_in_its_range() {
         }
     };
     assert_eq!(names(Lsn(0), third.lsn).await, ["t/a", "t/b", "t/c"]);
-    assert_eq!(names(first.lsn, third.lsn).await, ["t/b", "t/c"], "the beginning is left out; tags are no change");
+    assert_eq!(
+        names(first.lsn, third.lsn).await,
+        ["t/b", "t/c"],
+        "the beginning is left out; tags are no change"
+    );
     assert_eq!(names(first.lsn, second.lsn).await, ["t/b"]);
-    let page = world.objects.list_changed(&world.bucket, "t/", (Lsn(0), third.lsn), Some("t/a"), 1).await.unwrap();
+    let page =
+        world.objects.list_changed(&world.bucket, "t/", (Lsn(0), third.lsn), Some("t/a"), 1).await.unwrap();
     assert_eq!((page.entries[0].name(), page.truncated), ("t/b", true));
 }

@@ -86,7 +86,8 @@ async fn completions_that_lie_are_refused() {
     assert!(matches!(refused(vec![small, last.clone()]).await, ObjectError::PartTooSmall { number: 1, .. }));
     let sum = (ChecksumAlgorithm::Crc64Nvme, "AAAAAAAAAAA=".to_owned());
     let (k, parts) = (key("k"), [last]);
-    let lied = world.objects.complete_upload(&world.bucket, &k, id, &parts, Some(&sum), &Condition::Anything).await;
+    let lied =
+        world.objects.complete_upload(&world.bucket, &k, id, &parts, Some(&sum), &Condition::Anything).await;
     assert!(matches!(lied, Err(ObjectError::BadDigest(_))));
     assert!(world.objects.head(&world.bucket, &key("k")).await.is_err());
 }
@@ -161,7 +162,10 @@ async fn copies_of_multipart_objects_share_their_parts() {
     world.sweep().await;
     assert_eq!(world.get("copy").await, [pattern(PART, 1), pattern(5, 2)].concat());
     let listed = world.objects.object_parts(&world.bucket, &key("copy")).await.unwrap().unwrap();
-    assert_eq!(listed.iter().map(|part| (part.number, part.size)).collect::<Vec<_>>(), [(1, PART as u64), (2, 5)]);
+    assert_eq!(
+        listed.iter().map(|part| (part.number, part.size)).collect::<Vec<_>>(),
+        [(1, PART as u64), (2, 5)]
+    );
     world.objects.delete(&world.bucket, &key("copy")).await.unwrap();
     world.sweep().await;
     assert_eq!(world.blobs.count(), 0);
@@ -197,7 +201,10 @@ async fn uploads_and_parts_are_listed_in_pages() {
         let id = world.objects.create_upload(&world.bucket, &key(name), Attributes::default(), options).await;
         ids.push(id.unwrap());
     }
-    let mut query = UploadQuery { list: ListQuery { limit: 1, delimiter: Some("/".into()), ..ListQuery::default() }, after_upload: None };
+    let mut query = UploadQuery {
+        list: ListQuery { limit: 1, delimiter: Some("/".into()), ..ListQuery::default() },
+        after_upload: None,
+    };
     let mut seen = Vec::new();
     loop {
         let page = world.objects.list_uploads(&world.bucket, &query).await.unwrap();

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::StreamExt;
 use headwater_base::Timestamp;
-use headwater_objects::{
-    Attributes, ChecksumAlgorithm, Condition, INLINE_BYTES_MAX, ObjectError,
-};
+use headwater_objects::{Attributes, ChecksumAlgorithm, Condition, INLINE_BYTES_MAX, ObjectError};
 use headwater_store::{Commit, CommitError};
 
 use crate::{BIG, World, create, key, pattern, whole};
@@ -124,7 +122,10 @@ async fn of_many_that_must_be_first_one_is() {
         let world = &world;
         async move {
             let body = world.objects.stage_bytes(format!("{n}").into(), false).await.unwrap();
-            world.objects.put(&world.bucket, &key("k"), &body, Attributes::default(), &Condition::Absent).await
+            world
+                .objects
+                .put(&world.bucket, &key("k"), &body, Attributes::default(), &Condition::Absent)
+                .await
         }
     });
     let outcomes = futures::future::join_all(puts).await;
@@ -211,7 +212,11 @@ async fn puts_and_deletes_join_a_bigger_commit() {
     let body = world.objects.stage_bytes(pattern(BIG, 2), false).await.unwrap();
     let mut commit = Commit::new();
     let modified = Timestamp::from_ms(77);
-    world.objects.stage_put(&mut commit, &world.bucket, &key("new"), &body, Attributes::default(), modified).await.unwrap();
+    world
+        .objects
+        .stage_put(&mut commit, &world.bucket, &key("new"), &body, Attributes::default(), modified)
+        .await
+        .unwrap();
     world.objects.stage_delete(&mut commit, &world.bucket, &old).await.unwrap();
     assert!(world.objects.head(&world.bucket, &key("new")).await.is_err(), "nothing before the commit");
     let committed = world.objects.store().commit(commit).await.unwrap();
@@ -237,7 +242,11 @@ async fn a_staged_put_into_a_bucket_that_went_conflicts() {
     let body = world.objects.stage_bytes("x".into(), false).await.unwrap();
     let mut commit = Commit::new();
     let now = Timestamp::from_ms(1);
-    world.objects.stage_put(&mut commit, &world.bucket, &key("k"), &body, Attributes::default(), now).await.unwrap();
+    world
+        .objects
+        .stage_put(&mut commit, &world.bucket, &key("k"), &body, Attributes::default(), now)
+        .await
+        .unwrap();
     world.objects.delete_bucket(&world.bucket).await.unwrap();
     assert!(matches!(world.objects.store().commit(commit).await, Err(CommitError::Conflict(_))));
     assert_eq!(world.facts(0x0210).await, 0);

@@ -41,7 +41,11 @@ async fn bodies_waiting_for_their_commit_are_left_alone() {
     assert_eq!(world.blobs.count(), 1);
     let mut commit = Commit::new();
     let now = Timestamp::from_ms(1);
-    world.objects.stage_put(&mut commit, &world.bucket, &key("k"), &staged, Attributes::default(), now).await.unwrap();
+    world
+        .objects
+        .stage_put(&mut commit, &world.bucket, &key("k"), &staged, Attributes::default(), now)
+        .await
+        .unwrap();
     world.sweep().await;
     world.objects.store().commit(commit).await.unwrap();
     drop(staged);
@@ -55,7 +59,13 @@ async fn a_staged_body_may_be_named_again_while_it_is_held() {
     let staged = world.objects.stage_bytes(pattern(BIG, 1), false).await.unwrap();
     let put = |name: &'static str| {
         let (world, staged) = (&world, &staged);
-        async move { world.objects.put(&world.bucket, &key(name), staged, Attributes::default(), &Condition::Anything).await.unwrap() }
+        async move {
+            world
+                .objects
+                .put(&world.bucket, &key(name), staged, Attributes::default(), &Condition::Anything)
+                .await
+                .unwrap()
+        }
     };
     put("first").await;
     world.objects.delete(&world.bucket, &key("first")).await.unwrap();

@@ -10,13 +10,19 @@ use crate::codec::{Answer, Circumstances, Codec};
 use crate::fault::Refusal;
 use crate::tags;
 
-pub(crate) async fn get(codec: &Codec, request: S3Request<GetBucketTaggingInput>) -> Answer<GetBucketTaggingOutput> {
+pub(crate) async fn get(
+    codec: &Codec,
+    request: S3Request<GetBucketTaggingInput>,
+) -> Answer<GetBucketTaggingOutput> {
     let tags = codec.objects.bucket_tags(&*request.bucket()?).await?;
     let tags = tags.ok_or_else(|| Refusal::new(404, "NoSuchTagSet", "The TagSet does not exist"))?;
     Ok(S3Response::new(GetBucketTaggingOutput { tag_set: tags::to_xml(tags) }))
 }
 
-pub(crate) async fn put(codec: &Codec, request: S3Request<PutBucketTaggingInput>) -> Answer<PutBucketTaggingOutput> {
+pub(crate) async fn put(
+    codec: &Codec,
+    request: S3Request<PutBucketTaggingInput>,
+) -> Answer<PutBucketTaggingOutput> {
     let bucket = request.bucket()?;
     let tags = tags::from_xml(request.input.tagging, tags::BUCKET_TAGS_MAX)?;
     codec.objects.set_bucket_tags(&bucket, Some(tags)).await?;

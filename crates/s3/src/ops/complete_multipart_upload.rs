@@ -26,7 +26,8 @@ pub(crate) async fn call(
         ));
     }
     let parts = said.into_iter().map(part).collect::<Result<Vec<_>, _>>()?;
-    let info = codec.objects.complete_upload(&bucket, &key, id, &parts, declared.as_ref(), &condition).await?;
+    let info =
+        codec.objects.complete_upload(&bucket, &key, id, &parts, declared.as_ref(), &condition).await?;
     let mut output = CompleteMultipartUploadOutput {
         bucket: Some(bucket.name.to_string()),
         key: Some(key.to_string()),
@@ -52,7 +53,8 @@ fn declared(input: &CompleteMultipartUploadInput) -> Option<(ChecksumAlgorithm, 
 }
 
 fn part(said: dto::CompletedPart) -> Result<CompletedPart, Refusal> {
-    let number = said.part_number.and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=PART_NUMBER_MAX).contains(n));
+    let number =
+        said.part_number.and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=PART_NUMBER_MAX).contains(n));
     let number = number.ok_or_else(|| {
         Refusal::invalid_argument("PartNumber must be an integer between 1 and 10000, inclusive")
     })?;

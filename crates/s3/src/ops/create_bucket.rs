@@ -28,7 +28,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CreateBucketInput>) -
         Ok(_) => {}
         Err(ObjectError::BucketExists(_)) => {
             let existing = codec.objects.bucket(&name).await?;
-            let forgiven = existing.region.as_str() == FORGIVING_REGION && region.as_str() == FORGIVING_REGION;
+            let forgiven =
+                existing.region.as_str() == FORGIVING_REGION && region.as_str() == FORGIVING_REGION;
             if existing.owner == caller && !forgiven {
                 return Err(Refusal::new(
                     409,

@@ -11,7 +11,10 @@ use crate::fault::Refusal;
 /// How many keys one request may name.
 const KEYS_MAX: usize = 1000;
 
-pub(crate) async fn call(codec: &Codec, request: S3Request<DeleteObjectsInput>) -> Answer<DeleteObjectsOutput> {
+pub(crate) async fn call(
+    codec: &Codec,
+    request: S3Request<DeleteObjectsInput>,
+) -> Answer<DeleteObjectsOutput> {
     let bucket = request.bucket()?;
     let delete = request.input.delete;
     if delete.objects.is_empty() || delete.objects.len() > KEYS_MAX {
@@ -47,7 +50,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<DeleteObjectsInput>) 
 
 fn target(object: &ObjectIdentifier) -> Result<(ObjectKey, Condition), Refusal> {
     convert::only_version(object.version_id.as_deref())?;
-    let condition = object.e_tag.as_ref().map_or(Condition::Anything, |etag| Condition::Etag(etag.value().to_owned()));
+    let condition =
+        object.e_tag.as_ref().map_or(Condition::Anything, |etag| Condition::Etag(etag.value().to_owned()));
     Ok((convert::key(&object.key)?, condition))
 }
 

@@ -2,7 +2,8 @@
 
 use headwater_objects::PartInfo;
 use s3s::dto::{
-    Checksum, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, ObjectPart, StorageClass,
+    Checksum, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, ObjectPart,
+    StorageClass,
 };
 use s3s::{S3Request, S3Response};
 
@@ -54,8 +55,11 @@ fn page(
 ) -> GetObjectAttributesParts {
     let rest = parts.get(after..).unwrap_or_default();
     let shown = rest.iter().take(limit).map(|part| {
-        let mut shown =
-            ObjectPart { part_number: Some(part.number as i32), size: Some(part.size as i64), ..Default::default() };
+        let mut shown = ObjectPart {
+            part_number: Some(part.number as i32),
+            size: Some(part.size as i64),
+            ..Default::default()
+        };
         let mut checksums = part.checksums.clone();
         checksums.retain(|algorithm, _| kept.contains_key(algorithm));
         set_checksums!(shown, checksums);

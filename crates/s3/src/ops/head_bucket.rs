@@ -22,7 +22,9 @@ pub(crate) async fn location(
 ) -> Answer<GetBucketLocationOutput> {
     let region = request.bucket()?.region.to_string();
     let named = Some(region).filter(|region| region != UNNAMED_REGION);
-    Ok(S3Response::new(GetBucketLocationOutput { location_constraint: named.map(BucketLocationConstraint::from) }))
+    Ok(S3Response::new(GetBucketLocationOutput {
+        location_constraint: named.map(BucketLocationConstraint::from),
+    }))
 }
 
 /// Buckets are unversioned, which S3 says by an empty answer.

@@ -31,7 +31,9 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
         accept_ranges: Some("bytes".to_owned()),
         content_length: Some((range.end - range.start) as i64),
         content_range: is_partial.then(|| content_range(&range, info.size)),
-        content_type: Some(input.response_content_type.clone().unwrap_or_else(|| convert::content_type(&info))),
+        content_type: Some(
+            input.response_content_type.clone().unwrap_or_else(|| convert::content_type(&info)),
+        ),
         e_tag: Some(convert::etag(&info.etag)),
         last_modified: Some(convert::time(info.modified)),
         metadata: convert::metadata(&info),

@@ -2,8 +2,8 @@
 
 use headwater_objects::{ListQuery, UploadInfo, UploadQuery, UploadedEntry};
 use s3s::dto::{
-    ChecksumAlgorithm, CommonPrefix, EncodingType, Initiator, ListMultipartUploadsInput, ListMultipartUploadsOutput,
-    MultipartUpload, Owner, StorageClass,
+    ChecksumAlgorithm, CommonPrefix, EncodingType, Initiator, ListMultipartUploadsInput,
+    ListMultipartUploadsOutput, MultipartUpload, Owner, StorageClass,
 };
 use s3s::{S3Request, S3Response};
 

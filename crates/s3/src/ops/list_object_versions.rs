@@ -22,7 +22,9 @@ pub(crate) async fn call(
     let limit = convert::page_size(input.max_keys, "max-keys")?;
     let after = input.key_marker.clone().filter(|marker| !marker.is_empty());
     if after.is_none() && input.version_id_marker.as_deref().is_some_and(|marker| !marker.is_empty()) {
-        return Err(Refusal::invalid_argument("A version-id marker cannot be specified without a key marker."));
+        return Err(Refusal::invalid_argument(
+            "A version-id marker cannot be specified without a key marker.",
+        ));
     }
     let query = ListQuery {
         prefix: input.prefix.clone().unwrap_or_default(),

@@ -2,7 +2,8 @@
 
 use headwater_objects::{ListQuery, Listed, ObjectInfo};
 use s3s::dto::{
-    self, ChecksumAlgorithm, CommonPrefix, EncodingType, ListObjectsInput, ListObjectsOutput, ObjectStorageClass,
+    self, ChecksumAlgorithm, CommonPrefix, EncodingType, ListObjectsInput, ListObjectsOutput,
+    ObjectStorageClass,
 };
 use s3s::{S3Request, S3Response};
 

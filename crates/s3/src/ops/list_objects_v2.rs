@@ -11,7 +11,10 @@ use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert;
 use crate::fault::Refusal;
 
-pub(crate) async fn call(codec: &Codec, request: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
+pub(crate) async fn call(
+    codec: &Codec,
+    request: S3Request<ListObjectsV2Input>,
+) -> Answer<ListObjectsV2Output> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
     let input = request.input;
     let encoded = convert::encodes(input.encoding_type.as_ref())?;

@@ -11,7 +11,10 @@ use s3s::{S3Request, S3Response};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::{convert, tags};
 
-pub(crate) async fn get(codec: &Codec, request: S3Request<GetObjectTaggingInput>) -> Answer<GetObjectTaggingOutput> {
+pub(crate) async fn get(
+    codec: &Codec,
+    request: S3Request<GetObjectTaggingInput>,
+) -> Answer<GetObjectTaggingOutput> {
     convert::only_version(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
     let info = codec.objects.head(&*request.bucket()?, &key).await?;
@@ -19,7 +22,10 @@ pub(crate) async fn get(codec: &Codec, request: S3Request<GetObjectTaggingInput>
     Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
 }
 
-pub(crate) async fn put(codec: &Codec, request: S3Request<PutObjectTaggingInput>) -> Answer<PutObjectTaggingOutput> {
+pub(crate) async fn put(
+    codec: &Codec,
+    request: S3Request<PutObjectTaggingInput>,
+) -> Answer<PutObjectTaggingOutput> {
     let bucket = request.bucket()?;
     convert::only_version(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;

@@ -16,7 +16,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
     let checksum = convert::said_checksum!(input)?;
     let named = input.checksum_algorithm.as_ref().map(|a| a.as_str());
     let declared = Declared::read(&headers, input.content_length, input.content_md5, checksum, named)?;
-    let attributes = convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
+    let attributes =
+        convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
     if condition != Condition::Anything {
         // What fails now need not be sent; the commit asks again.
         let etag = match codec.objects.head(&bucket, &key).await {

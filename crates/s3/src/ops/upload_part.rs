@@ -29,7 +29,9 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartInput>) -> 
 /// A part's number.
 pub(crate) fn number(asked: i32) -> Result<u32, Refusal> {
     let number = u32::try_from(asked).ok().filter(|number| (1..=PART_NUMBER_MAX).contains(number));
-    number.ok_or_else(|| Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))
+    number.ok_or_else(|| {
+        Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive")
+    })
 }
 
 /// The checksums of a part that its uploader is told: those the upload is about.

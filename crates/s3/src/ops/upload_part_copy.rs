@@ -13,7 +13,10 @@ use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
 use crate::fault::Refusal;
 
-pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
+pub(crate) async fn call(
+    codec: &Codec,
+    request: S3Request<UploadPartCopyInput>,
+) -> Answer<UploadPartCopyOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
     let (input, headers) = (request.input, request.headers);
     let (key, id) = (convert::key(&input.key)?, convert::upload_id(&input.upload_id)?);

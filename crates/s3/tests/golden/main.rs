@@ -30,7 +30,9 @@ impl Authority for OwnersOnly {
 
     async fn check(&self, caller: &Caller, _access: &Access, owner: Option<AccountId>) -> Result<(), Fault> {
         match owner {
-            Some(owner) if owner != caller.account => Err(Fault::client("AccessDenied", "Access Denied").with_status(403)),
+            Some(owner) if owner != caller.account => {
+                Err(Fault::client("AccessDenied", "Access Denied").with_status(403))
+            }
             _ => Ok(()),
         }
     }
@@ -44,7 +46,10 @@ async fn face() -> S3Face {
     let name = BucketName::new("bucket").unwrap();
     let bucket = objects.create_bucket(&name, owner, &"eu-west-1".parse().unwrap()).await.unwrap();
     let attributes = Attributes { content_type: Some("text/plain".into()), ..Attributes::default() };
-    objects.put_bytes(&bucket, &ObjectKey::new("hello.txt").unwrap(), "hello".into(), attributes).await.unwrap();
+    objects
+        .put_bytes(&bucket, &ObjectKey::new("hello.txt").unwrap(), "hello".into(), attributes)
+        .await
+        .unwrap();
     S3Face::new(objects)
 }
 
@@ -86,8 +91,11 @@ fn request(text: &str) -> VerifiedRequest {
 async fn answer(face: &S3Face, text: &str) -> String {
     let answer = face.handle(request(text)).await;
     let mut shown = format!("{}\n", answer.status().as_u16());
-    let mut headers: Vec<String> =
-        answer.headers().iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
+    let mut headers: Vec<String> = answer
+        .headers()
+        .iter()
+        .map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()))
+        .collect();
     headers.sort();
     shown.extend(headers);
     let body = answer.into_body().collect().await.unwrap().to_bytes();
@@ -104,7 +112,8 @@ fn upload_id(answer: &str) -> Option<String> {
 fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut found = Vec::new();
-    for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+    for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
+    {
         found.extend(fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     }
     found.sort();
@@ -141,7 +150,10 @@ fn every_working_operation_has_a_case() {
     let snake = |name: &str| {
         let mut text = String::new();
         for letter in name.chars() {
-            if letter.is_ascii_uppercase() && !text.is_empty() && !text.ends_with(|c: char| c.is_ascii_uppercase()) {
+            if letter.is_ascii_uppercase()
+                && !text.is_empty()
+                && !text.ends_with(|c: char| c.is_ascii_uppercase())
+            {
                 text.push('_');
             }
             text.push(letter.to_ascii_lowercase());
