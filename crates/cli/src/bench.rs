@@ -4,6 +4,9 @@
 //! loopback HTTP from this process, so node and generator share the machine. Nothing is
 //! acknowledged before it is durable.
 //!
+//! Each figure is written to standard error as soon as it is known, the table to standard output at
+//! the end.
+//!
 //! **Failure.** A row that cannot be measured says why in the table and the rest go on; the status is
 //! then non-zero. A missed target is shown and is no failure.
 
@@ -137,8 +140,14 @@ pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
         let measured =
             async { measure(Bed::make(&place, &seams, Duration::from_secs(options.seconds))?).await };
         match measured.await {
-            Ok(more) => rows.extend(more),
-            Err(error) => failed.push((*name, format!("{error:#}"))),
+            Ok(more) => {
+                spinner.suspend(|| more.iter().for_each(|row| eprintln!("{}", row.line())));
+                rows.extend(more);
+            }
+            Err(error) => {
+                spinner.suspend(|| eprintln!("{name}: not measured: {error:#}"));
+                failed.push((*name, format!("{error:#}")));
+            }
         }
         std::fs::remove_dir_all(&place)?;
     }
@@ -150,9 +159,6 @@ pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
         "failed": failures,
     });
     output.result(text(&rows, &machine), &all);
-    for (name, why) in &failed {
-        eprintln!("{name}: not measured: {why}");
-    }
     if !failed.is_empty() {
         bail!("{} of {} groups of rows were not measured", failed.len(), GROUPS.len());
     }

@@ -93,6 +93,12 @@ impl Row {
         ]
     }
 
+    /// The line while the measuring goes on.
+    pub fn line(&self) -> String {
+        let [name, figure, target, reached, ..] = &self.cells()[..] else { return String::new() };
+        format!("{name}: {figure} (target {target}: {reached})")
+    }
+
     /// The line for a script.
     pub fn json(&self) -> Value {
         let ms = |p| self.latencies.percentile(p).as_secs_f64() * 1000.0;
