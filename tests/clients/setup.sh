@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes the virtual environment of the client tests: tests/clients/.venv with requirements.txt in
-# it. Does nothing when it is already there and the requirements have not changed.
+# Installs what the tests need beside Rust: strace for the store's crash-point tests, and the virtual
+# environment of the client tests, tests/clients/.venv with requirements.txt in it. Does nothing
+# when all of it is already there.
 set -eu
 cd "$(dirname "$0")"
 
@@ -13,10 +14,6 @@ fail() {
     exit 1
 }
 
-if [ -f "$STAMP" ] && cmp -s "$STAMP" requirements.txt && "$VENV/bin/python" -c '' 2>/dev/null; then
-    exit 0
-fi
-
 # Debian splits `venv` and `ensurepip` from Python: a fresh machine may have one without the other.
 install_with_apt() {
     if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
@@ -26,6 +23,14 @@ install_with_apt() {
         fail "missing $*: install it (Debian, Ubuntu: sudo apt-get install $*) and run this again"
     fi
 }
+
+if [ "$(uname)" = Linux ]; then
+    command -v strace >/dev/null 2>&1 || install_with_apt strace
+fi
+
+if [ -f "$STAMP" ] && cmp -s "$STAMP" requirements.txt && "$VENV/bin/python" -c '' 2>/dev/null; then
+    exit 0
+fi
 
 command -v "$PYTHON" >/dev/null 2>&1 || install_with_apt python3 python3-venv
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
