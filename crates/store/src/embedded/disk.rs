@@ -41,6 +41,18 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Creates a directory and those above it that are missing, all with durable names.
+pub(crate) fn create_dir_durably(dir: &Path) -> io::Result<()> {
+    let dir = std::path::absolute(dir)?;
+    let mut made: Vec<&Path> = dir.ancestors().take_while(|above| !above.exists()).collect();
+    if made.is_empty() {
+        // Whoever made it may have crashed before its name was durable.
+        made.push(&dir);
+    }
+    std::fs::create_dir_all(&dir)?;
+    made.iter().rev().try_for_each(|made| sync_dir(made.parent().unwrap_or(made)))
+}
+
 /// Opens for reading and writing, creating it if need be.
 pub(crate) fn open_rw(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)

@@ -4,14 +4,17 @@
 //! u8, value; values over 4 KiB lie apart from the tree. `state`: the store's own rows (kinds
 //! 0x0002–0x0004), written only at a *mark*.
 //!
-//! **Invariants.** One batch per group or more, never less, and with it `applied`: so the index never
-//! holds half a commit and always knows what it holds. Readers look through a snapshot that is
+//! **Invariants.** One batch per group or more, never less, and with it `applied`, into both keyspaces:
+//! the engine keeps each whole, and the one that is behind says how far the index is. So the index
+//! always knows what it holds. Readers look through a snapshot that is
 //! swapped at publish ([`View`]), so they see whole commits and only published ones. A mark says
 //! where logs and tokens stood when everything up to its LSN was applied; only a *persisted* mark
 //! lets journal files go.
 //!
 //! **Failure.** The engine writes no fsync of its own between persists; what a crash takes from it is
-//! replayed from the journal. An error of the engine ends the process: the next start replays.
+//! replayed from the journal, and what a crash tears in it is cut off first ([`wal`]). An error of the engine ends the process: the next start replays.
+
+mod wal;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable, Snapshot,
+    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode, Readable,
+    Snapshot,
 };
 use headwater_base::{OnceToken, Timestamp};
 
@@ -34,6 +38,8 @@ const SEPARATE_BYTES: u32 = 4096;
 const ROW_HEADER_BYTES: usize = 9;
 /// A file in the index's directory that says it was completely made.
 const COMPLETE: &str = "COMPLETE";
+/// The key among the facts of the row that says how far they are: after every generation.
+const FACTS_APPLIED: [u8; 4] = [0xff; 4];
 /// Tokens in one row.
 const ONCE_CHUNK: usize = 1000;
 
@@ -98,6 +104,7 @@ impl Index {
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
         let complete = dir.join(COMPLETE);
         if complete.exists() {
+            wal::cut_torn_end(dir).map_err(io_error("mend", dir))?;
             return Self::open_engine(dir, options);
         }
         if dir.exists() {
@@ -160,7 +167,7 @@ impl Index {
             }
             applied.lsn = effects.lsn;
         }
-        batch.insert(&self.state, state_key(kinds::APPLIED, 0), applied.encode());
+        self.insert_applied(&mut batch, applied);
         batch.commit().map_err(engine)?;
         Ok(applied)
     }
@@ -171,8 +178,13 @@ impl Index {
         for (key, version, stored) in rows {
             batch.insert(&self.facts, row_key(applied.generation, key), row(*version, stored));
         }
-        batch.insert(&self.state, state_key(kinds::APPLIED, 0), applied.encode());
+        self.insert_applied(&mut batch, applied);
         batch.commit().map_err(engine)
+    }
+
+    fn insert_applied(&self, batch: &mut OwnedWriteBatch, applied: Applied) {
+        batch.insert(&self.facts, FACTS_APPLIED, applied.encode());
+        batch.insert(&self.state, state_key(kinds::APPLIED, 0), applied.encode());
     }
 
     /// Writes a mark. Durable only after [`Index::persist`].
@@ -202,12 +214,17 @@ impl Index {
         View { index: self.clone(), snapshot: self.db.snapshot(), applied }
     }
 
-    /// How far the facts are.
+    /// How far the index is: as far as the keyspace that is behind.
     pub fn applied(&self) -> Result<Applied, StoreError> {
-        let row = self.state.get(state_key(kinds::APPLIED, 0)).map_err(engine)?;
-        row.map_or(Ok(Applied::default()), |row| {
-            Applied::decode(&row).ok_or_else(|| corrupt("the applied row"))
-        })
+        let decode = |row: Option<fjall::UserValue>| {
+            let row = row.map(|row| Applied::decode(&row).ok_or_else(|| corrupt("an applied row")));
+            row.transpose()
+        };
+        let state = decode(self.state.get(state_key(kinds::APPLIED, 0)).map_err(engine)?)?;
+        let facts = decode(self.facts.get(FACTS_APPLIED).map_err(engine)?)?;
+        // Directories of earlier versions have the one of the state only.
+        let behind = state.into_iter().chain(facts).min_by_key(|applied| applied.lsn);
+        Ok(behind.unwrap_or_default())
     }
 
     /// Loads logs and tokens as of the last mark, and returns its LSN.
@@ -346,7 +363,8 @@ impl Applied {
 }
 
 fn generation_prefix(generation: u64) -> [u8; 4] {
-    u32::try_from(generation).expect("a store is wiped less than four billion times").to_be_bytes()
+    let generation = u32::try_from(generation).ok().filter(|generation| *generation < u32::MAX);
+    generation.expect("a store is wiped less than four billion times").to_be_bytes()
 }
 
 fn row_key(generation: u64, key: &Key) -> Vec<u8> {
@@ -487,6 +505,22 @@ mod tests {
         let mark = Mark { lsn: Lsn(9), time: Timestamp::from_ms(4), generation: 2, ..Mark::default() };
         assert_eq!(encode_mark(&mark), b"\x09\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0");
         assert_eq!(Applied { lsn: Lsn(9), generation: 1 }.encode(), b"\x09\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0");
+    }
+
+    #[test]
+    fn the_keyspace_that_is_behind_says_how_far_the_index_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(&dir.path().join("index"), &StoreOptions::small()).unwrap();
+        let at = |lsn| Applied { lsn: Lsn(lsn), generation: 3 };
+        assert_eq!(index.applied().unwrap(), Applied::default());
+        index.load(at(5), &[]).unwrap();
+        index.state.insert(state_key(kinds::APPLIED, 0), at(9).encode()).unwrap();
+        assert_eq!(index.applied().unwrap(), at(5));
+        index.facts.insert(FACTS_APPLIED, at(11).encode()).unwrap();
+        assert_eq!(index.applied().unwrap(), at(9));
+        // As earlier versions wrote it.
+        index.facts.remove(FACTS_APPLIED).unwrap();
+        assert_eq!(index.applied().unwrap(), at(9));
     }
 
     proptest! {

@@ -2,17 +2,22 @@
 //!
 //! ```text
 //! lock ─► index: facts as of `applied`, logs and tokens as of the last mark
-//!      ─► journal files, oldest first: check every group; replay what is newer
+//!      ─► journal files, oldest first: check every group; replay what is newer, but for the tail
 //!      ─► segments that facts name; the batches that only the journal holds
-//!      ─► fresh file, the last group written into it again, fdatasync ─► the first answer
+//!      ─► fresh file, the tail written into it again, fdatasync
+//!      ─► the tail into the index; what nothing names deleted ─► the first answer
 //! ```
-//! The last group is written again because its bytes may be in the page cache and not on the disk: it
-//! is the only one nobody synced after. Groups before it were synced, or it would not exist.
+//! The *tail* is the last group. It is written again because its bytes may be in the page cache and not
+//! on the disk: it is the only one nobody synced after. Groups before it were synced, or it would not
+//! exist; unless they hold the same entries, written again by a recovery that was itself cut short.
 //!
-//! **Invariants.** Replay never decides. A gap, or damage before the end, stops the opening.
+//! **Invariants.** Replay never decides. A gap, or damage before the end, stops the opening. Until the
+//! tail is durable nothing that outlives the process rests on it: the index does not hold it, no file
+//! that it gave up is deleted, and nobody is told of it.
 //!
 //! **Failure.** A crash while recovering changes nothing that the next recovery relies on.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,15 +48,18 @@ const REPLAY_BATCH: usize = 1000;
 pub(crate) struct Recovery {
     /// The sequencer's state.
     pub state: State,
-    /// The index, with every entry applied.
+    /// The index, with every entry applied but those of the tail.
     pub index: Index,
     /// How far it is.
     pub applied: Applied,
     /// The last mark in the index.
     pub marked: Lsn,
+    /// Logs that changed after that mark, also those that are gone since: the next mark must say so.
+    pub changed: HashSet<LogId>,
     /// Journal files that hold entries, oldest first.
     pub files: Vec<Arc<JournalFile>>,
-    /// The last group, unless the store was closed cleanly: to be written again.
+    /// The last group, unless the store was closed cleanly: to be written again, and then to be applied
+    /// ([`Recovery::apply_tail`]).
     pub tail: Vec<Effects>,
     /// Where batches lie in the journal, in order.
     pub places: Vec<(LogId, Place)>,
@@ -84,6 +92,7 @@ pub(crate) fn recover(
         index,
         applied,
         marked,
+        changed: HashSet::new(),
         files: Vec::new(),
         tail: Vec::new(),
         places: Vec::new(),
@@ -144,7 +153,7 @@ impl Replay<'_> {
         let first = group.header.first_lsn;
         let position = group.position;
         match self.next {
-            None if first > Lsn(self.recovery.marked.0 + 1) => {
+            None if first.0 > self.recovery.marked.min(self.recovery.applied.lsn).0 + 1 => {
                 return Err(damaged("the journal begins after what the index holds", &file.path, position));
             }
             // A file begins with the last group of the one before it, written again.
@@ -162,16 +171,17 @@ impl Replay<'_> {
             entries
                 .push(effects.ok_or_else(|| damaged("an entry that does not read back", &file.path, *at))?);
         }
-        self.recovery.tail.clear();
+        let before = std::mem::take(&mut self.recovery.tail);
+        for effects in before.into_iter().filter(|effects| effects.lsn < first) {
+            self.apply(effects).map_err(index_error)?;
+        }
         let next = self.next.map_or(group.header.next_lsn(), |next| next.max(group.header.next_lsn()));
-        for effects in entries {
-            if !group.header.end {
-                self.recovery.tail.push(effects.clone());
-            }
+        for effects in &entries {
             if self.next.is_none_or(|next| effects.lsn >= next) {
-                self.replay(effects).map_err(index_error)?;
+                self.recovery.replay(effects);
             }
         }
+        self.recovery.tail = entries;
         file.last_lsn.store(next.0.saturating_sub(1), Ordering::Relaxed);
         self.next = Some(next);
         Ok(())
@@ -203,13 +213,10 @@ impl Replay<'_> {
         Some(effects)
     }
 
-    fn replay(&mut self, effects: Effects) -> Result<(), StoreError> {
-        let recovery = &mut *self.recovery;
-        if effects.lsn > recovery.marked {
-            recovery.state.replay(&effects);
-        }
-        if effects.lsn > recovery.applied.lsn {
-            recovery.report.replayed += 1;
+    /// Has the entry applied to the index, if that lacks it.
+    fn apply(&mut self, effects: Effects) -> Result<(), StoreError> {
+        if effects.lsn > self.recovery.applied.lsn {
+            self.recovery.report.replayed += 1;
             self.pending.push(effects);
             if self.pending.len() >= REPLAY_BATCH {
                 self.flush()?;
@@ -244,6 +251,62 @@ impl Replay<'_> {
     }
 }
 
+impl Recovery {
+    /// Moves the sequencer's state on, if the mark was before the entry.
+    fn replay(&mut self, effects: &Effects) {
+        if effects.lsn <= self.marked {
+            return;
+        }
+        if effects.wiped.is_some() {
+            self.changed.extend(self.state.logs.keys());
+        }
+        self.changed.extend(effects.logs.iter().map(LogEffect::log));
+        self.state.replay(effects);
+    }
+
+    /// Brings the index up to the tail. Only once the tail is durable.
+    pub fn apply_tail(&mut self) -> Result<(), OpenError> {
+        let tail = std::mem::take(&mut self.tail);
+        let lacking: Vec<_> = tail.iter().filter(|effects| effects.lsn > self.applied.lsn).collect();
+        if !lacking.is_empty() {
+            self.report.replayed += lacking.len() as u64;
+            self.applied = self.index.apply(self.applied, lacking.into_iter()).map_err(index_error)?;
+        }
+        Ok(())
+    }
+
+    /// The segments that facts name once the tail is applied, and their sizes.
+    fn segments(&self) -> Result<BTreeMap<u64, u64>, OpenError> {
+        let own = KeyRange::prefix(&Key::of(Kind(kinds::SEGMENT)).build());
+        let mut named = BTreeMap::new();
+        let view = self.index.view(self.applied);
+        for row in view.rows(&own) {
+            let (key, _, stored) = row.map_err(index_error)?;
+            let (id, size) = named_segment(&key, &stored.value)?;
+            named.insert(id, size);
+        }
+        for effects in self.tail.iter().filter(|effects| effects.lsn > self.applied.lsn) {
+            if effects.wiped.is_some() {
+                named.clear();
+            }
+            for fact in effects.facts.iter().filter(|fact| own.contains(&fact.key)) {
+                let value = fact.stored.as_ref().map(|stored| &stored.value);
+                match value.map(|value| named_segment(&fact.key, value)).transpose()? {
+                    Some((id, size)) => named.insert(id, size),
+                    None => segment_id(&fact.key).and_then(|id| named.remove(&id)),
+                };
+            }
+        }
+        Ok(named)
+    }
+}
+
+/// The id and the size in the fact that names a segment.
+pub(crate) fn named_segment(key: &Key, value: &[u8]) -> Result<(u64, u64), OpenError> {
+    let named = segment_id(key).zip(segment_size(value));
+    named.ok_or_else(|| OpenError::Index("a segment's fact does not read back".into()))
+}
+
 /// The table of recovered logs: segments that facts name, then what only the journal holds.
 pub(crate) fn recover_logs(
     dir: &Path,
@@ -253,15 +316,11 @@ pub(crate) fn recover_logs(
 ) -> Result<LogTable, OpenError> {
     let hot = usize::try_from(options.hot_tail.bytes()).unwrap_or(usize::MAX);
     let mut table = LogTable::new(&recovery.state.logs, hot);
-    let view = recovery.index.view(recovery.applied);
-    for row in view.rows(&KeyRange::prefix(&Key::of(Kind(kinds::SEGMENT)).build())) {
-        let (key, _, stored) = row.map_err(index_error)?;
-        let id =
-            segment_id(&key).ok_or_else(|| OpenError::Index("a segment's key does not read back".into()))?;
+    for (id, size) in recovery.segments()? {
         let path = dir.join(segment_name(id));
         let (segment, runs) =
             Segment::open(&path, id).map_err(|error| damaged(&error.to_string(), &path, 0))?;
-        if segment_size(&stored.value) != Some(segment.size) {
+        if segment.size != size {
             return Err(damaged("the segment is not as long as it was", &path, segment.size));
         }
         table.install(&segment, &runs, &Replaces::Nothing, unsettled);
@@ -275,8 +334,7 @@ pub(crate) fn recover_logs(
     if !dir.join(GAPS_FILE).exists() {
         check_whole(&table, &recovery.state, dir)?;
     }
-    let new = recovery.state.logs.keys().copied();
-    table.mark_dirty(new);
+    table.mark_dirty(recovery.changed.iter().copied());
     Ok(table)
 }
 

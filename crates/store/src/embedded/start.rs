@@ -1,6 +1,6 @@
 //! Puts a recovered store to work.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
@@ -30,7 +30,7 @@ pub(crate) fn open(dir: &Path, options: StoreOptions, seams: Seams) -> Result<Op
     if options.journal_first_file.bytes() > options.journal_file.bytes() {
         return Err(OpenError::Options("the first journal file is larger than the others"));
     }
-    std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
+    disk::create_dir_durably(dir).map_err(io_error("create", dir))?;
     let lock = DirLock::take(dir)?;
     check_format(dir)?;
     let names = recover::journal_files(dir)?;
@@ -49,11 +49,12 @@ pub(crate) fn open(dir: &Path, options: StoreOptions, seams: Seams) -> Result<Op
     let unsettled = Unsettled::default();
     let logs =
         recover::recover_logs(dir, &options, &recovery, &unsettled).inspect_err(|_| files.discard_spare())?;
-    sweep(dir, &recovery, &logs)?;
-    let report = recovery.report.clone();
-    let tail = std::mem::take(&mut recovery.tail);
+    sweep_unfinished(dir, &recovery)?;
     files.recovered(std::mem::take(&mut recovery.files));
-    let begun = begin(&files, &options, tail).map_err(io_error("begin a journal file in", dir))?;
+    let begun = begin(&files, &options, &recovery.tail).map_err(io_error("begin a journal file in", dir))?;
+    recovery.apply_tail()?;
+    sweep_segments(dir, &logs)?;
+    let report = recovery.report.clone();
     launch(Parts { dir, options, seams, lock, recovery, logs, unsettled, files, begun }).map(
         |(store, shared)| {
             let keeper = Box::pin(keeper::run(Arc::clone(&shared)));
@@ -85,17 +86,22 @@ pub(crate) fn check_format(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Deletes what a crash left half made: temporary files, unnamed segments, unused journal files.
-fn sweep(dir: &Path, recovery: &Recovery, logs: &LogTable) -> Result<(), OpenError> {
+/// Deletes what a crash left half made: temporary files, journal files without entries.
+fn sweep_unfinished(dir: &Path, recovery: &Recovery) -> Result<(), OpenError> {
     let temporary = |name: &str| name.ends_with(".tmp").then_some(());
-    let mut garbage: Vec<_> = recovery.unused.clone();
-    let list = |error| io_error("list", dir)(error);
-    garbage.extend(disk::list(dir, temporary).map_err(list)?.into_iter().map(|(_, path)| path));
+    let temporary = disk::list(dir, temporary).map_err(io_error("list", dir))?;
+    delete(recovery.unused.iter().chain(temporary.iter().map(|((), path)| path)))
+}
+
+/// Deletes segments that no fact names. Not before the tail is durable: it may be what unnamed them.
+fn sweep_segments(dir: &Path, logs: &LogTable) -> Result<(), OpenError> {
     let segments = disk::list(dir, parse_segment_name).map_err(io_error("list", dir))?;
-    garbage
-        .extend(segments.into_iter().filter(|(id, _)| !logs.segments.contains_key(id)).map(|(_, path)| path));
+    delete(segments.iter().filter(|(id, _)| !logs.segments.contains_key(id)).map(|(_, path)| path))
+}
+
+fn delete<'a>(garbage: impl Iterator<Item = &'a PathBuf>) -> Result<(), OpenError> {
     for path in garbage {
-        std::fs::remove_file(&path).map_err(io_error("delete", &path))?;
+        std::fs::remove_file(path).map_err(io_error("delete", path))?;
     }
     Ok(())
 }
@@ -112,11 +118,11 @@ struct Begun {
 fn begin(
     files: &JournalFiles,
     options: &StoreOptions,
-    tail: Vec<crate::sequencer::Effects>,
+    tail: &[crate::sequencer::Effects],
 ) -> std::io::Result<Begun> {
     let mut buffer = vec![0; GROUP_HEADER_BYTES];
     let mut placed: Vec<Placed> = Vec::new();
-    for effects in &tail {
+    for effects in tail {
         let at = buffer.len();
         buffer.extend_from_slice(&[0; 4]);
         codec::encode(effects, &mut buffer, &mut placed);
@@ -137,7 +143,7 @@ fn begin(
         begun.active.file.sync_data()?;
         begun.active.last_lsn.store(last.lsn.0, std::sync::atomic::Ordering::Relaxed);
         let mut placed = placed.into_iter();
-        for effects in &tail {
+        for effects in tail {
             for change in &effects.logs {
                 let LogEffect::Appended { log, base_offset, count, payload } = change else { continue };
                 let Some(placed) = placed.next() else { continue };
