@@ -69,6 +69,44 @@ async fn check_log(node: &Node, log: headwater_store::LogId, batches: usize) {
     assert_eq!(seen, batches);
 }
 
+/// The mark of the first closing knows the logs; only the journal says that they went; the mark of the
+/// second closing must say so, too.
+#[tokio::test]
+async fn a_log_that_went_before_a_crash_stays_gone() {
+    for wiped in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        // No marks but those of closing.
+        let long = std::time::Duration::from_secs(3600);
+        let open =
+            || Node::open(dir.path(), StoreOptions { persist_every: long, ..StoreOptions::small() }).unwrap();
+        let node = open();
+        let (log, kept) = (node.log().await, node.log().await);
+        let append = |log| Commit::new().append(log, batch_for_tests(1, b"record"));
+        node.store.commit(append(log)).await.unwrap();
+        node.store.commit(append(kept)).await.unwrap();
+        node.close().await;
+        let node = open();
+        let brief = node.log().await;
+        let drop_both = Commit::new().drop_log(log).drop_log(brief);
+        if wiped {
+            node.store.wipe(&[]).await.unwrap()
+        } else {
+            drop(node.store.commit(drop_both).await.unwrap())
+        }
+        node.crash().await;
+        open().close().await;
+        let node = open();
+        for gone in [log, brief] {
+            let bounds = node.store.bounds(gone).await;
+            assert!(matches!(bounds, Err(StoreError::NoSuchLog(_))), "wiped {wiped}: {bounds:?}");
+            let again = node.store.commit(Commit::new().create_log(gone)).await;
+            assert!(matches!(again, Err(CommitError::Conflict(_))), "wiped {wiped}: {again:?}");
+        }
+        assert_eq!(node.store.bounds(kept).await.is_ok(), !wiped);
+        node.close().await;
+    }
+}
+
 #[tokio::test]
 async fn batches_settle_into_segments_and_files_are_recycled() {
     let dir = tempfile::tempdir().unwrap();

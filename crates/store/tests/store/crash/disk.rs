@@ -1,8 +1,11 @@
 //! A disk with a page cache in front of it, and what a crash makes of it.
 //!
-//! The model is stricter than ext4 and XFS are: a file's data is durable once the file was synced, its
-//! name once its directory was; until then writes may be lost, kept or torn at sectors in any
-//! combination, while names are lost or kept in order.
+//! A file's data is durable once the file was synced; until then each write may be lost, kept or torn at
+//! sectors, in any combination. A name is durable once its directory was synced; until then names are
+//! lost or kept in order. For the store's own directories that is all: syncing one says nothing about
+//! another, which is stricter than ext4 and XFS are. Below the index engine's directory, syncing any
+//! directory makes all earlier changes of names durable, as those file systems do: the engine relies on
+//! it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::FileExt;
@@ -14,6 +17,8 @@ use super::trace::Op;
 use super::workload::{self, Acknowledged};
 
 const SECTOR: usize = 512;
+/// Where the index engine keeps its files.
+const ENGINE: &str = "store/index";
 
 /// What becomes of what was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +32,21 @@ pub enum Fate {
 }
 
 /// Files, names, and what is not durable of both.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Disk {
     ops: usize,
+    /// How many of them are other processes'.
+    began: usize,
     inodes: Vec<Inode>,
     /// Names as the process sees them; `None` is a directory.
-    now: BTreeMap<PathBuf, Option<usize>>,
+    now: Names,
     /// Names that are durable.
-    durable: BTreeMap<PathBuf, Option<usize>>,
+    durable: Names,
     /// Changes of names since, in order, each with the directory whose sync makes it durable.
     pending: Vec<(PathBuf, NameChange)>,
 }
+
+type Names = BTreeMap<PathBuf, Option<usize>>;
 
 #[derive(Clone, Debug)]
 enum NameChange {
@@ -46,10 +55,12 @@ enum NameChange {
     Remove(PathBuf),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Inode {
     durable: Content,
     pending: Vec<(usize, Change)>,
+    /// The size as the process sees it.
+    size: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -89,13 +100,18 @@ impl Disk {
     pub fn apply(&mut self, op: &Op) {
         match op {
             Op::Create { path, dir, truncate } => self.create(path, *dir, *truncate),
-            Op::Write { path, at, bytes } => self.change(path, Change::Write(at.unwrap(), bytes.clone())),
+            Op::Write { path, at, bytes } => self.write(path, *at, bytes),
             Op::Resize { path, size } => self.change(path, Change::Resize(*size)),
             Op::Sync { path, began } => self.sync(path, *began),
             Op::Rename { from, to } => self.name(NameChange::Move(from.clone(), to.clone()), to),
             Op::Remove { path } => self.name(NameChange::Remove(path.clone()), path),
         }
         self.ops += 1;
+    }
+
+    /// Goes on with the ops of another recorded process.
+    pub fn restart(&mut self) {
+        self.began = self.ops;
     }
 
     fn create(&mut self, path: &Path, dir: bool, truncate: bool) {
@@ -112,10 +128,24 @@ impl Disk {
         }
     }
 
+    fn write(&mut self, path: &Path, at: Option<u64>, bytes: &[u8]) {
+        let end = self.inode(path).map_or(0, |inode| inode.size);
+        self.change(path, Change::Write(at.unwrap_or(end), bytes.to_vec()));
+    }
+
     fn change(&mut self, path: &Path, change: Change) {
         if let Some(Some(inode)) = self.now.get(path) {
-            self.inodes[*inode].pending.push((self.ops, change));
+            let inode = &mut self.inodes[*inode];
+            inode.size = match &change {
+                Change::Write(at, bytes) => inode.size.max(at + bytes.len() as u64),
+                Change::Resize(size) => *size,
+            };
+            inode.pending.push((self.ops, change));
         }
+    }
+
+    fn inode(&self, path: &Path) -> Option<&Inode> {
+        self.now.get(path).copied().flatten().map(|inode| &self.inodes[inode])
     }
 
     fn name(&mut self, change: NameChange, path: &Path) {
@@ -126,52 +156,60 @@ impl Disk {
     fn sync(&mut self, path: &Path, began: usize) {
         if let Some(Some(inode)) = self.now.get(path) {
             let inode = &mut self.inodes[*inode];
-            let later = inode.pending.partition_point(|(at, _)| *at < began);
+            let later = inode.pending.partition_point(|(at, _)| *at < self.began + began);
             for (_, change) in inode.pending.drain(..later) {
                 inode.durable.apply(&change);
             }
             return;
         }
-        // Names are journalled in order: syncing one directory makes every earlier change durable.
-        if let Some(last) = self.pending.iter().rposition(|(dir, _)| dir == path) {
-            for (_, change) in self.pending.drain(..=last) {
-                apply_name(&mut self.durable, &change);
-            }
-        }
+        let Some(last) = self.pending.iter().rposition(|(dir, _)| dir == path) else { return };
+        let later = self.pending.split_off(last + 1);
+        let (synced, not): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|(dir, _)| dir == path || (path.starts_with(ENGINE) && dir.starts_with(ENGINE)));
+        synced.iter().for_each(|(_, change)| apply_name(&mut self.durable, change));
+        self.pending = not;
+        self.pending.extend(later);
     }
 
     /// Builds in `image` what a crash now may leave; returns what had been acknowledged.
     pub fn crash(&self, image: &Path, fate: Fate, chance: &Chance) -> Acknowledged {
-        let mut names = self.durable.clone();
-        let kept = match fate {
-            Fate::Kept => self.pending.len(),
-            Fate::Lost => 0,
-            Fate::Mixed => chance.below(self.pending.len() as u64 + 1) as usize,
-        };
-        for (_, change) in &self.pending[..kept] {
-            apply_name(&mut names, change);
-        }
         std::fs::create_dir_all(image.join("store")).unwrap();
-        let root = self.root();
+        let names = self.names_after(fate, chance);
         for (path, inode) in &names {
-            let to = image.join(path.strip_prefix(&root).unwrap());
+            // What lies in a directory whose own name is lost is lost with it.
+            let mut above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+            if !above.all(|above| names.get(above) == Some(&None)) {
+                continue;
+            }
+            let to = image.join(path);
             match inode {
                 None => std::fs::create_dir_all(&to).unwrap(),
-                Some(inode) => {
-                    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-                    write(&to, &self.inodes[*inode].after(fate, chance));
-                }
+                Some(inode) => write(&to, &self.inodes[*inode].after(fate, chance)),
             }
         }
-        let acks = self.now.get(&root.join("acks")).copied().flatten();
-        let bytes = acks.map_or(Vec::new(), |inode| self.inodes[inode].after(Fate::Kept, chance).bytes);
-        workload::acknowledged(&bytes)
+        workload::acknowledged(&self.acknowledgements())
     }
 
-    /// The directory everything is in.
-    fn root(&self) -> PathBuf {
-        let store = self.now.keys().find(|path| path.ends_with("store"));
-        store.map_or(PathBuf::new(), |store| store.parent().unwrap().to_path_buf())
+    fn names_after(&self, fate: Fate, chance: &Chance) -> Names {
+        let mut names = self.durable.clone();
+        let (engine, own): (Vec<_>, Vec<_>) =
+            self.pending.iter().partition(|(dir, _)| dir.starts_with(ENGINE));
+        for pending in [own, engine] {
+            let kept = match fate {
+                Fate::Kept => pending.len(),
+                Fate::Lost => 0,
+                Fate::Mixed => chance.below(pending.len() as u64 + 1) as usize,
+            };
+            pending[..kept].iter().for_each(|(_, change)| apply_name(&mut names, change));
+        }
+        names
+    }
+
+    /// What the process wrote to its file of acknowledgements, durable or not.
+    fn acknowledgements(&self) -> Vec<u8> {
+        let kept = |inode: &Inode| inode.after(Fate::Kept, &Chance::seeded(0)).bytes;
+        self.inode(Path::new("acks")).map_or(Vec::new(), kept)
     }
 
     /// Panics unless this is what the real directory holds: then nothing was missed.
@@ -184,8 +222,8 @@ impl Disk {
             }
         }
         for path in files_of(dir) {
-            let inode =
-                ours.remove(path.as_path()).unwrap_or_else(|| panic!("{} was not traced", path.display()));
+            let name = path.strip_prefix(dir).unwrap();
+            let inode = ours.remove(name).unwrap_or_else(|| panic!("{} was not traced", path.display()));
             let mut content = self.inodes[inode].after(Fate::Kept, &chance);
             content.bytes.resize(content.size as usize, 0);
             assert!(
@@ -222,14 +260,18 @@ impl Inode {
     }
 }
 
-fn apply_name(names: &mut BTreeMap<PathBuf, Option<usize>>, change: &NameChange) {
+fn apply_name(names: &mut Names, change: &NameChange) {
     match change {
         NameChange::Add(path, inode) => {
             names.insert(path.clone(), *inode);
         }
         NameChange::Move(from, to) => {
-            if let Some(inode) = names.remove(from) {
-                names.insert(to.clone(), inode);
+            let moved: Vec<_> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+            for path in moved {
+                let below = path.strip_prefix(from).unwrap();
+                let new = if below.as_os_str().is_empty() { to.clone() } else { to.join(below) };
+                let inode = names.remove(&path).unwrap();
+                names.insert(new, inode);
             }
         }
         NameChange::Remove(path) => {

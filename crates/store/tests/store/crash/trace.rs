@@ -8,12 +8,12 @@ pub const CALLS: &str = "trace=open,openat,creat,close,dup,dup2,dup3,fcntl,lseek
     fsync,fdatasync,sync_file_range,rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,mkdir,mkdirat,\
     truncate,ftruncate,fallocate,copy_file_range,sendfile";
 
-/// One change, in the order the calls returned.
+/// One change, in the order the calls returned. Paths are relative to the directory that is watched.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// A file or directory came to be (or was there already; then nothing happens).
     Create { path: PathBuf, dir: bool, truncate: bool },
-    /// Bytes went into the page cache.
+    /// Bytes went into the page cache; without a position at the file's end.
     Write { path: PathBuf, at: Option<u64>, bytes: Vec<u8> },
     /// A file's size was set.
     Resize { path: PathBuf, size: u64 },
@@ -37,8 +37,8 @@ pub fn parse(text: &str, dir: &Path) -> Vec<Op> {
 struct Parser<'a> {
     dir: &'a Path,
     ops: Vec<Op>,
-    /// Descriptor → path and position.
-    open: HashMap<i64, (PathBuf, u64)>,
+    /// Descriptor → path and position; none for a descriptor that appends.
+    open: HashMap<i64, (PathBuf, Option<u64>)>,
     /// Thread → the beginning of a call that has not returned, and when it began.
     begun: HashMap<u64, (String, usize)>,
 }
@@ -52,6 +52,11 @@ impl Parser<'_> {
             return;
         }
         if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
+            if let Some(fd) = begun.strip_prefix("close(") {
+                // Free from here on: another thread may be given it before this call returns.
+                self.open.remove(&number(fd));
+                return;
+            }
             self.begun.insert(thread, (begun.to_owned(), self.ops.len()));
             return;
         }
@@ -88,7 +93,7 @@ impl Parser<'_> {
             "fcntl" if arguments[1].starts_with("F_DUPFD") => self.duplicated(&arguments[0], result),
             "fcntl" | "sync_file_range" => {}
             "lseek" => {
-                if let Some((_, at)) = self.open.get_mut(&number(&arguments[0])) {
+                if let Some((_, Some(at))) = self.open.get_mut(&number(&arguments[0])) {
                     *at = result as u64;
                 }
             }
@@ -107,31 +112,30 @@ impl Parser<'_> {
                     self.ops.push(Op::Resize { path, size: number(&arguments[1]) as u64 });
                 }
             }
-            "rename" => self.renamed(&arguments[0], &arguments[1]),
-            "renameat" | "renameat2" => self.renamed(&arguments[1], &arguments[3]),
-            "unlink" | "rmdir" => self.removed(&arguments[0]),
-            "unlinkat" => self.removed_at(arguments),
-            "mkdir" => self.made_dir(&arguments[0]),
-            "mkdirat" => self.made_dir(&arguments[1]),
+            "rename" => self.renamed(self.named(None, &arguments[0]), self.named(None, &arguments[1])),
+            "renameat" | "renameat2" => {
+                let from = self.named(Some(&arguments[0]), &arguments[1]);
+                self.renamed(from, self.named(Some(&arguments[2]), &arguments[3]));
+            }
+            "unlink" | "rmdir" => self.removed(self.named(None, &arguments[0])),
+            "unlinkat" => self.removed(self.named(Some(&arguments[0]), &arguments[1])),
+            "mkdir" => self.made_dir(self.named(None, &arguments[0])),
+            "mkdirat" => self.made_dir(self.named(Some(&arguments[0]), &arguments[1])),
             other => self.unknown(other, arguments),
         }
     }
 
     fn opened(&mut self, name: &str, arguments: &[String], fd: i64) {
         let at = usize::from(name == "openat");
-        let path = PathBuf::from(String::from_utf8_lossy(&string(&arguments[at])).into_owned());
         self.open.remove(&fd);
-        if !path.starts_with(self.dir) {
-            return;
-        }
+        let Some(path) = self.named((at == 1).then_some(&arguments[0]), &arguments[at]) else { return };
         let flags = arguments.get(at + 1).map_or("", String::as_str);
         let create = name == "creat" || flags.contains("O_CREAT");
         let truncate = name == "creat" || flags.contains("O_TRUNC");
-        assert!(!flags.contains("O_APPEND"), "O_APPEND is not understood");
         if create || truncate {
             self.ops.push(Op::Create { path: path.clone(), dir: false, truncate });
         }
-        self.open.insert(fd, (path, 0));
+        self.open.insert(fd, (path, (!flags.contains("O_APPEND")).then_some(0)));
     }
 
     fn duplicated(&mut self, from: &str, to: i64) {
@@ -143,50 +147,48 @@ impl Parser<'_> {
     fn wrote(&mut self, fd: &str, at: Option<u64>, mut bytes: Vec<u8>, written: i64) {
         let Some((path, position)) = self.open.get_mut(&number(fd)) else { return };
         bytes.truncate(written as usize);
-        let at = at.unwrap_or_else(|| {
-            *position += bytes.len() as u64;
-            *position - bytes.len() as u64
-        });
-        self.ops.push(Op::Write { path: path.clone(), at: Some(at), bytes });
+        let at = match (at, position) {
+            (Some(at), _) => Some(at),
+            (None, None) => None,
+            (None, Some(position)) => {
+                *position += bytes.len() as u64;
+                Some(*position - bytes.len() as u64)
+            }
+        };
+        self.ops.push(Op::Write { path: path.clone(), at, bytes });
     }
 
-    fn renamed(&mut self, from: &str, to: &str) {
-        let (from, to) = (path_of(from), path_of(to));
-        if !to.starts_with(self.dir) {
-            return;
-        }
+    fn renamed(&mut self, from: Option<PathBuf>, to: Option<PathBuf>) {
+        let (Some(from), Some(to)) = (from, to) else { return };
+        // Whoever has what was there open goes on with a file that has no name.
+        self.open.retain(|_, (path, _)| *path != to);
         for (path, _) in self.open.values_mut() {
-            if *path == from {
-                path.clone_from(&to);
+            if let Ok(below) = path.strip_prefix(&from) {
+                *path = if below.as_os_str().is_empty() { to.clone() } else { to.join(below) };
             }
         }
         self.ops.push(Op::Rename { from, to });
     }
 
-    fn removed(&mut self, path: &str) {
-        let path = path_of(path);
-        if path.starts_with(self.dir) {
-            self.open.retain(|_, (open, _)| *open != path);
-            self.ops.push(Op::Remove { path });
-        }
+    fn removed(&mut self, path: Option<PathBuf>) {
+        let Some(path) = path else { return };
+        self.open.retain(|_, (open, _)| *open != path);
+        self.ops.push(Op::Remove { path });
     }
 
-    fn removed_at(&mut self, arguments: &[String]) {
-        let name = path_of(&arguments[1]);
-        let path = match self.path(&arguments[0]) {
-            Some(dir) => dir.join(name),
-            None => name,
-        };
-        if path.starts_with(self.dir) {
-            self.ops.push(Op::Remove { path });
-        }
-    }
-
-    fn made_dir(&mut self, path: &str) {
-        let path = path_of(path);
-        if path.starts_with(self.dir) {
+    fn made_dir(&mut self, path: Option<PathBuf>) {
+        if let Some(path) = path {
             self.ops.push(Op::Create { path, dir: true, truncate: false });
         }
+    }
+
+    /// The path below the watched directory that an argument names, seen from an open directory.
+    fn named(&self, from: Option<&String>, argument: &str) -> Option<PathBuf> {
+        let name = path_of(argument);
+        if name.is_absolute() {
+            return name.strip_prefix(self.dir).ok().map(Path::to_path_buf);
+        }
+        Some(self.path(from?)?.join(name))
     }
 
     fn path(&self, fd: &str) -> Option<PathBuf> {
