@@ -16,11 +16,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::StoreError;
 use crate::embedded::disk;
 use crate::embedded::engine::Shared;
 use crate::embedded::index::{Applied, Mark};
 use crate::embedded::journal::writer::DurableGroup;
+use crate::sequencer::LogEffect;
 
 /// The most groups applied in one index batch.
 const GROUPS_MAX: usize = 64;
@@ -64,6 +67,7 @@ impl Applier {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
+        groups.iter_mut().for_each(own_payloads);
         let entries = || groups.iter().flat_map(|group| &group.entries).map(|(effects, _)| effects);
         if entries().next().is_some() {
             let applied = self.shared.index.apply(self.applied, entries());
@@ -91,6 +95,26 @@ impl Applier {
     }
 }
 
+/// The hot tail keeps these payloads for long, and is bounded by their length: so none of them may hold a
+/// larger buffer in memory, such as the request it came in.
+fn own_payloads(group: &mut DurableGroup) {
+    for change in group.entries.iter_mut().flat_map(|(effects, _)| &mut effects.logs) {
+        if let LogEffect::Appended { payload, .. } = change {
+            *payload = owned(std::mem::take(payload));
+        }
+    }
+}
+
+/// The same bytes in a buffer of their own that is at most an eighth larger.
+fn owned(payload: Bytes) -> Bytes {
+    let most = payload.len() + payload.len() / 8;
+    match payload.try_into_mut() {
+        Ok(alone) if alone.capacity() <= most => alone.freeze(),
+        Ok(roomy) => Bytes::copy_from_slice(&roomy),
+        Err(shared) => Bytes::copy_from_slice(&shared),
+    }
+}
+
 /// Writes down where logs and tokens stand at `applied`.
 fn mark(shared: &Shared, applied: Applied) -> Result<(), StoreError> {
     let since = shared.last_mark();
@@ -110,4 +134,26 @@ fn mark(shared: &Shared, applied: Applied) -> Result<(), StoreError> {
     shared.index.mark(&mark)?;
     shared.marked(applied.lsn);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_holds_no_larger_buffer() {
+        let exact = Bytes::from(vec![7; 100_000]);
+        let at = exact.as_ptr();
+        assert_eq!(owned(exact).as_ptr(), at, "what has a buffer of its own is not copied");
+        let request = Bytes::from(vec![7; 100_000]);
+        let piece = request.slice(10..1_000);
+        let at = piece.as_ptr();
+        let copy = owned(piece.clone());
+        assert_eq!(copy, piece);
+        assert_ne!(copy.as_ptr(), at);
+        let mut roomy = Vec::with_capacity(100_000);
+        roomy.extend_from_slice(&[7; 1_000]);
+        let at = roomy.as_ptr();
+        assert_ne!(owned(roomy.into()).as_ptr(), at);
+    }
 }

@@ -25,6 +25,13 @@ use crate::embedded::segment::read::{RunPlace, Segment};
 use crate::sequencer::{Effects, LogEffect, LogState};
 use crate::{Bounds, LogId, StoreError, StoredBatch};
 
+/// What a batch in memory costs beside its payload: its entries in two queues and the allocator's due.
+const HOT_BATCH_BYTES: usize = size_of::<StoredBatch>() + size_of::<LogId>() + 64;
+/// Entries of the hot order that may be of batches that are gone.
+const HOT_ORDER_MAX: usize = 1 << 17;
+/// A queue whose room is this many times what it holds gives it back.
+const ROOMY: usize = 4;
+
 /// All logs, as published.
 #[derive(Debug, Default)]
 pub(crate) struct LogTable {
@@ -35,8 +42,8 @@ pub(crate) struct LogTable {
     pub segments: BTreeMap<u64, Arc<Segment>>,
     /// Logs that changed since the last mark.
     dirty: HashMap<LogId, ()>,
-    /// The logs of the batches in memory, oldest first, and their bytes.
-    hot_order: VecDeque<(LogId, u32)>,
+    /// The logs of the batches in memory, oldest first.
+    hot_order: VecDeque<LogId>,
     hot_bytes: usize,
     /// The bound of `hot_bytes`.
     pub hot_bytes_max: usize,
@@ -140,7 +147,7 @@ impl LogTable {
                 LogEffect::Dropped(log) => {
                     if let Some(log) = self.logs.remove(log) {
                         count_out(unsettled, log.unsettled.iter());
-                        self.hot_bytes -= log.hot.iter().map(|batch| batch.payload.len()).sum::<usize>();
+                        self.hot_bytes -= log.hot.iter().map(hot_cost).sum::<usize>();
                     }
                 }
                 LogEffect::Trimmed(log, start) => self.trim(*log, *start, unsettled),
@@ -183,19 +190,21 @@ impl LogTable {
         self.files.entry(file.epoch).or_insert_with(|| Arc::clone(file));
         unsettled.bytes.fetch_add(length as u64, Ordering::Relaxed);
         unsettled.batches.fetch_add(1, Ordering::Relaxed);
+        self.hot_bytes += hot_cost(&batch);
         log.hot.push_back(batch);
-        self.hot_bytes += length;
-        self.hot_order.push_back((id, length as u32));
+        self.hot_order.push_back(id);
         self.cool();
     }
 
     /// Lets the oldest batches go until the rest fits.
     fn cool(&mut self) {
         // Entries of dropped and trimmed batches linger in the order; bound them, too.
-        while self.hot_bytes > self.hot_bytes_max || self.hot_order.len() > 1 << 17 {
-            let Some((id, _)) = self.hot_order.pop_front() else { return };
-            if let Some(oldest) = self.logs.get_mut(&id).and_then(|log| log.hot.pop_front()) {
-                self.hot_bytes -= oldest.payload.len();
+        while self.hot_bytes > self.hot_bytes_max || self.hot_order.len() > HOT_ORDER_MAX {
+            let Some(id) = self.hot_order.pop_front() else { return };
+            let Some(log) = self.logs.get_mut(&id) else { continue };
+            if let Some(oldest) = log.hot.pop_front() {
+                self.hot_bytes -= hot_cost(&oldest);
+                give_back(&mut log.hot);
             }
         }
     }
@@ -209,8 +218,10 @@ impl LogTable {
         let gone = log.unsettled.partition_point(|place| place.next_offset() <= start);
         count_out(unsettled, log.unsettled.drain(..gone));
         while log.hot.front().is_some_and(|batch| batch.next_offset() <= start) {
-            self.hot_bytes -= log.hot.pop_front().map_or(0, |batch| batch.payload.len());
+            self.hot_bytes -= log.hot.pop_front().as_ref().map_or(0, hot_cost);
         }
+        give_back(&mut log.hot);
+        give_back(&mut log.unsettled);
     }
 
     fn clear(&mut self, unsettled: &Unsettled) {
@@ -358,6 +369,7 @@ impl LogTable {
         for log in self.logs.values_mut() {
             let gone = log.unsettled.partition_point(|place| place.epoch <= epoch);
             count_out(unsettled, log.unsettled.drain(..gone));
+            give_back(&mut log.unsettled);
         }
         self.files.remove(&epoch);
     }
@@ -459,6 +471,18 @@ impl Log {
             batches.push(batch.clone());
         }
         batches
+    }
+}
+
+/// What a batch in memory is counted as.
+fn hot_cost(batch: &StoredBatch) -> usize {
+    batch.payload.len() + HOT_BATCH_BYTES
+}
+
+/// Lets a queue that once was long shrink; seldom, so that it costs little per entry.
+fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > 64 && queue.len() < queue.capacity() / ROOMY {
+        queue.shrink_to(queue.len() * 2);
     }
 }
 
