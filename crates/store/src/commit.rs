@@ -143,6 +143,13 @@ impl Commit {
     }
 
     /// Appends a record batch; its offset is assigned by the commit.
+    ///
+    /// To a log that was dropped it is refused ([`crate::CommitError::NoSuchLog`]). To one that is there but
+    /// takes no more (a shard that was split, a delivery that is being deleted) it is refused by a guard:
+    /// keep a fact beside the log that goes, or is written again, when the log is closed, and
+    /// [`Commit::expect`] it, or [`Commit::expect_present`], in the commit that appends. Checks and appends
+    /// of all commits are decided in one order, so nothing is appended after the guard moved, also
+    /// by a commit that read the guard before.
     #[must_use]
     pub fn append(mut self, log: LogId, batch: Bytes) -> Self {
         self.logs.push(LogOp::Append(log, batch));

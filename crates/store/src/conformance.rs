@@ -28,6 +28,7 @@ pub const CASES: &[Case] = &[
     ("scans are ordered, bounded and go both ways", |s| scans(s).boxed()),
     ("snapshots stand still", |s| snapshots(s).boxed()),
     ("offsets are assigned in order without gaps", |s| appends(s).boxed()),
+    ("nothing is appended after a guard moved", |s| guarded_appends(s).boxed()),
     ("reads begin at the batch that holds the offset", |s| reads(s).boxed()),
     ("logs are trimmed and dropped, ids never reused", |s| log_lives(s).boxed()),
     ("batches that lie are refused", |s| malformed(s).boxed()),
@@ -195,6 +196,24 @@ async fn appends(store: Arc<dyn Store>) {
         .collect();
     bases.sort_unstable();
     assert_eq!(bases, (0..40).map(|n| 6 + 2 * n).collect::<Vec<_>>());
+}
+
+async fn guarded_appends(store: Arc<dyn Store>) {
+    let (log, guard) = (log(&store).await, key("open"));
+    let open = done(&store, Commit::new().put(guard.clone(), "open")).await.lsn;
+    let append = || Commit::new().append(log, batch_for_tests(1, b"r"));
+    done(&store, append().expect(guard.clone(), open)).await;
+    done(&store, append().expect_present(guard.clone())).await;
+    // Entered one after the other, before the first is published.
+    let close = store.commit(Commit::new().delete(guard.clone()));
+    let late = [append().expect(guard.clone(), open), append().expect_present(guard.clone())];
+    let late = futures::future::join_all(late.map(|commit| store.commit(commit)));
+    let (closed, late) = futures::future::join(close, late).await;
+    closed.expect("nothing speaks against closing");
+    for refused in late {
+        assert!(matches!(&refused, Err(CommitError::Conflict(key)) if *key == guard), "{refused:?}");
+    }
+    assert_eq!(store.bounds(log).await.expect("the log is there").end, 2);
 }
 
 async fn reads(store: Arc<dyn Store>) {
