@@ -26,16 +26,18 @@ mod settle;
 mod start;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::Seams;
 
 pub use options::StoreOptions;
 
-use crate::{Lsn, Store, StoreError};
+use crate::{Key, KeyRange, Lsn, Store, StoreError};
 
 /// An open store, and the loops that must run for it to stay healthy.
 #[derive(Debug)]
@@ -195,7 +197,21 @@ pub struct Problem {
 /// # Errors
 /// When the directory is in use or can't be read at all; damage is reported, not an error.
 pub fn verify(dir: &Path) -> Result<VerifyReport, OpenError> {
-    verify::verify(dir)
+    let nothing = Key::from_bytes(Bytes::new());
+    verify::verify(dir, KeyRange { start: nothing.clone(), end: Some(nothing) }, |_| Vec::new())
+}
+
+/// The same, for a store whose facts name things that lie elsewhere: while the directory is still locked,
+/// `also` is shown every key that begins with `listed`, and its problems join the report. Blocking.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_also(
+    dir: &Path,
+    listed: &Key,
+    also: impl FnOnce(&BTreeSet<Key>) -> Vec<Problem>,
+) -> Result<VerifyReport, OpenError> {
+    verify::verify(dir, KeyRange::prefix(listed), also)
 }
 
 /// What a repair would lose, or has lost.

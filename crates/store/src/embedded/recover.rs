@@ -351,7 +351,7 @@ fn check_whole(table: &LogTable, state: &State, dir: &Path) -> Result<(), OpenEr
 }
 
 /// The id in a segment's key.
-pub(crate) fn segment_id(key: &Key) -> Option<u64> {
+fn segment_id(key: &Key) -> Option<u64> {
     let mut reader = key.reader();
     reader.kind()?;
     reader.u64().filter(|_| reader.is_done())

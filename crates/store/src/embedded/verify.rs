@@ -1,16 +1,18 @@
 //! Reads everything back, and gives up what can't be read.
 //!
-//! [`verify`] goes through journal, index and segments and reports what is wrong. [`plan`] says what a
-//! repair would lose; [`repair`] does it: damaged writes of the journal are replaced by empty entries,
+//! [`verify`] goes through index, journal and segments and reports what is wrong. The index may be behind
+//! the journal, so which segments must be there is what both say together. [`plan`] says what a repair would lose; [`repair`] does it: damaged writes of the journal are replaced by empty entries,
 //! so that everything before *and after* them is kept, and the damaged file is kept in `damaged/`.
 //!
 //! **Failure.** A repair that is cut short can be repeated: the rewritten file replaces the damaged one
 //! by a rename, after the damaged one was copied aside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
 
 use crate::embedded::disk::{self, DirLock, io_error};
 use crate::embedded::index::Index;
@@ -22,22 +24,85 @@ use crate::embedded::journal::format::{
 use crate::embedded::journal::scan::{Group, Scanner, Step};
 use crate::embedded::segment::read::Segment;
 use crate::embedded::segment::write::segment_name;
-use crate::embedded::{OpenError, Problem, RepairPlan, StoreOptions, VerifyReport, recover, settle};
+use crate::embedded::{OpenError, Problem, RepairPlan, StoreOptions, VerifyReport, recover};
 use crate::sequencer::{Effects, State};
-use crate::{KeyRange, Kind, Lsn, StoreError, kinds};
+use crate::{Key, KeyRange, Kind, Lsn, StoreError, kinds};
 
 /// Where repaired files' originals go.
 const DAMAGED_DIR: &str = "damaged";
 /// Says that logs may lack offsets that a repair gave up.
 pub(crate) const GAPS_FILE: &str = "GAPS";
 
-/// Reads everything in `dir`, which no process has open.
-pub(crate) fn verify(dir: &Path) -> Result<VerifyReport, OpenError> {
+/// Reads everything in `dir`, which no process has open. While it is still locked, `also` is shown the
+/// keys in `listed` and may add what it finds wrong with what they name.
+pub(crate) fn verify(
+    dir: &Path,
+    listed: KeyRange,
+    also: impl FnOnce(&BTreeSet<Key>) -> Vec<Problem>,
+) -> Result<VerifyReport, OpenError> {
     let _lock = lock(dir)?;
     let mut report = VerifyReport::default();
-    verify_journal(dir, &mut report)?;
-    verify_index(dir, &mut report)?;
+    let mut named = Named { segments: BTreeMap::new(), listed, keys: BTreeSet::new() };
+    let held = verify_index(dir, &mut report, &mut named)?;
+    verify_journal(dir, held, &mut report, &mut named)?;
+    if report.last < held.facts {
+        report.problem(&dir.join("index"), 0, "the index is ahead of the journal");
+    }
+    for (key, value) in &named.segments {
+        match recover::named_segment(key, value) {
+            Ok((id, size)) => verify_segment(&dir.join(segment_name(id)), id, size, &mut report),
+            Err(error) => report.problem(&dir.join("index"), 0, &error.to_string()),
+        }
+    }
+    report.problems.extend(also(&named.keys));
     Ok(report)
+}
+
+/// How far the index is: up to which commit it holds the facts, and everything.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    facts: Lsn,
+    everything: Lsn,
+}
+
+/// The facts that name files: those of the index, moved on by the entries that it lacks.
+#[derive(Debug)]
+struct Named {
+    /// Those that make segments live.
+    segments: BTreeMap<Key, Bytes>,
+    /// What the caller wants listed.
+    listed: KeyRange,
+    /// The keys in that range.
+    keys: BTreeSet<Key>,
+}
+
+impl Named {
+    /// Keeps copies: the bytes of a journal entry are a piece of a large buffer.
+    fn put(&mut self, key: &Key, value: &[u8]) {
+        let copy = || Key::from_bytes(Bytes::copy_from_slice(key.as_bytes()));
+        if key.reader().kind() == Some(Kind(kinds::SEGMENT)) {
+            self.segments.insert(copy(), Bytes::copy_from_slice(value));
+        } else if self.listed.contains(key) {
+            self.keys.insert(copy());
+        }
+    }
+
+    fn apply(&mut self, effects: Effects) {
+        if let Some(wiped) = effects.wiped {
+            self.segments.clear();
+            self.keys.clear();
+            wiped.kept.into_iter().for_each(|(key, _, stored)| self.put(&key, &stored.value));
+        }
+        for fact in effects.facts {
+            match fact.stored {
+                Some(stored) => self.put(&fact.key, &stored.value),
+                None => {
+                    self.segments.remove(&fact.key);
+                    self.keys.remove(&fact.key);
+                }
+            }
+        }
+    }
 }
 
 fn lock(dir: &Path) -> Result<DirLock, OpenError> {
@@ -47,7 +112,12 @@ fn lock(dir: &Path) -> Result<DirLock, OpenError> {
     DirLock::take(dir)
 }
 
-fn verify_journal(dir: &Path, report: &mut VerifyReport) -> Result<(), OpenError> {
+fn verify_journal(
+    dir: &Path,
+    held: Held,
+    report: &mut VerifyReport,
+    named: &mut Named,
+) -> Result<(), OpenError> {
     let names = disk::list(dir, parse_journal_name).map_err(io_error("list", dir))?;
     let mut next: Option<Lsn> = None;
     for (_, path) in &names {
@@ -58,11 +128,16 @@ fn verify_journal(dir: &Path, report: &mut VerifyReport) -> Result<(), OpenError
         loop {
             match scanner.next().map_err(io_error("read", path))? {
                 Step::Group(group) => {
-                    if next.is_some_and(|next| group.header.first_lsn > next) {
+                    let due = next.unwrap_or(Lsn(held.everything.0 + 1));
+                    if group.header.first_lsn > due {
                         report.problem(path, group.position, "entries are missing before this write");
                     }
                     next = next.max(Some(group.header.next_lsn()));
-                    verify_group(path, &group, report);
+                    for effects in verify_group(path, &group, report) {
+                        if effects.lsn > held.facts {
+                            named.apply(effects);
+                        }
+                    }
                 }
                 Step::End { .. } => break,
                 Step::Damaged { position, next_good } => {
@@ -76,50 +151,43 @@ fn verify_journal(dir: &Path, report: &mut VerifyReport) -> Result<(), OpenError
     Ok(())
 }
 
-fn verify_group(path: &Path, group: &Group, report: &mut VerifyReport) {
+/// The entries of a group that read back.
+fn verify_group(path: &Path, group: &Group, report: &mut VerifyReport) -> Vec<Effects> {
     report.journal_groups += 1;
     report.bytes += group.header.span();
+    let mut read = Vec::with_capacity(group.entries.len());
     for (n, (at, bytes)) in group.entries.iter().enumerate() {
         let mut placed = Vec::new();
         match codec::decode(Lsn(group.header.first_lsn.0 + n as u64), bytes, &mut placed) {
-            Some(_) => report.batches += placed.len() as u64,
+            Some(effects) => {
+                report.batches += placed.len() as u64;
+                read.push(effects);
+            }
             None => report.problem(path, *at, "an entry does not read back"),
         }
     }
+    read
 }
 
-fn verify_index(dir: &Path, report: &mut VerifyReport) -> Result<(), OpenError> {
+/// Reads every fact.
+fn verify_index(dir: &Path, report: &mut VerifyReport, named: &mut Named) -> Result<Held, OpenError> {
     let path = dir.join("index");
     let index = Index::open(&path, &StoreOptions::default())?;
-    let read = read_index(&index, dir, report);
-    if let Err(error) = read {
+    read_index(&index, report, named).or_else(|error| {
         report.problem(&path, 0, &error.to_string());
-    }
-    Ok(())
+        Ok(Held::default())
+    })
 }
 
-fn read_index(index: &Index, dir: &Path, report: &mut VerifyReport) -> Result<(), StoreError> {
+fn read_index(index: &Index, report: &mut VerifyReport, named: &mut Named) -> Result<Held, StoreError> {
     let applied = index.applied()?;
-    index.load_mark(&mut State::default())?;
-    if applied.lsn > report.last {
-        report.problem(&dir.join("index"), 0, "the index is ahead of the journal");
-    }
-    let mut segments = Vec::new();
-    let own = KeyRange::prefix(&crate::Key::of(Kind(kinds::SEGMENT)).build());
+    let marked = index.load_mark(&mut State::default())?;
     index.read_all(applied.generation, |key, _, stored| {
         report.facts += 1;
         report.bytes += (key.len() + stored.value.len()) as u64;
-        if own.contains(&key) {
-            segments.push((recover::segment_id(&key), settle::segment_size(&stored.value)));
-        }
+        named.put(&key, &stored.value);
     })?;
-    for (id, size) in segments {
-        match (id, size) {
-            (Some(id), Some(size)) => verify_segment(&dir.join(segment_name(id)), id, size, report),
-            _ => report.problem(&dir.join("index"), 0, "a segment's fact does not read back"),
-        }
-    }
-    Ok(())
+    Ok(Held { facts: applied.lsn, everything: applied.lsn.min(marked) })
 }
 
 fn verify_segment(path: &Path, id: u64, size: u64, report: &mut VerifyReport) {

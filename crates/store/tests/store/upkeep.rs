@@ -142,6 +142,57 @@ async fn a_backup_opens_as_the_store_was_and_the_store_goes_on() {
     copy.close().await;
 }
 
+/// What the index says may be older than the journal: a crash leaves it so.
+#[tokio::test]
+async fn verify_knows_what_only_the_journal_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::small(dir.path());
+    let log = fill(&node).await;
+    node.close().await;
+    let index = tempfile::tempdir().unwrap();
+    copy_dir(&dir.path().join("index"), index.path());
+    // The index is not persisted any more, and loses what comes now: facts, and that segments went.
+    let hour = std::time::Duration::from_secs(3600);
+    let large = ByteSize::mib(16);
+    let options = StoreOptions {
+        journal_first_file: large,
+        journal_file: large,
+        settle_after: hour,
+        persist_every: hour,
+        persist_bytes: ByteSize::gib(1),
+        ..StoreOptions::small()
+    };
+    let node = Node::open(dir.path(), options).unwrap();
+    assert!(node.store.status().segments > 0);
+    node.store.commit(Commit::new().delete(key(3)).put(key(2_000), "new").drop_log(log)).await.unwrap();
+    node.until(|node| node.store.status().segments == 0).await;
+    node.crash().await;
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    copy_dir(index.path(), &dir.path().join("index"));
+
+    let prefix = headwater_store::Key::of(headwater_store::Kind(0x0f01)).build();
+    let report = embedded::verify_also(dir.path(), &prefix, |keys| {
+        assert!(keys.contains(&key(2_000)) && keys.contains(&key(4)) && !keys.contains(&key(3)));
+        vec![embedded::Problem { file: "elsewhere".into(), position: 7, what: "is missing".into() }]
+    });
+    let problems: Vec<_> = report.unwrap().problems.into_iter().map(|problem| problem.what).collect();
+    assert_eq!(problems, ["is missing"]);
+    Node::small(dir.path()).close().await;
+}
+
+fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn verify_reads_everything_and_repair_says_what_it_costs() {
     let dir = tempfile::tempdir().unwrap();
