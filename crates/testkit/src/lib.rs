@@ -1,5 +1,8 @@
-//! Parts for tests: circumstances of a request that need no front door, and requests that are wrong
-//! on purpose.
+//! Parts for tests: circumstances of a request that need no front door, and golden conversations
+//! with a face.
+
+pub mod conversation;
+pub mod golden;
 
 use std::sync::Arc;
 

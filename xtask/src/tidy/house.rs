@@ -25,6 +25,7 @@ const ROOMS: &[Room] = &[
     room("wire", 1, &["base"]),
     room("work", 2, &["base"]),
     room("tables", 2, &["base"]),
+    room("testkit", 2, &["base", "wire"]),
     room("streams", 3, &["base", "store", "work"]),
     room("objects", 3, &["base", "store", "blob", "work"]),
     room("catalog", 3, &["base", "store"]),
@@ -45,7 +46,6 @@ const ROOMS: &[Room] = &[
         ],
     ),
     room("cli", 6, &["base", "store", "blob", "wire", "work", "server", "delivery", "bench"]),
-    room("testkit", 5, &["base", "store", "wire"]),
     room("bench", 4, &["base", "wire", "work"]),
     room("xtask", 6, &[]),
 ];

@@ -3,10 +3,9 @@
 //! A case is a file of exchanges against a fresh engine in memory that holds the bucket `bucket` of
 //! account 000000000042 and the object `hello.txt`: a request, a line `---`, the answer. Exchanges
 //! are parted by a line `===`. Time and chance are simulated, so answers are the same each time.
-//! With `HEADWATER_BLESS=1` the answers are written anew: look at the difference before committing.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,8 +14,11 @@ use headwater_base::{AccountId, Caller, Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_objects::{Attributes, BucketName, ObjectKey, Objects};
 use headwater_s3::S3Face;
+use headwater_testkit::golden;
 use headwater_wire::{Access, Authority, Context, Face, Fault, RawBody, Secret, VerifiedRequest};
 use http_body_util::BodyExt;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 /// Lets owners do everything and others nothing.
 #[derive(Debug)]
@@ -109,64 +111,26 @@ fn upload_id(answer: &str) -> Option<String> {
     Some(rest.split_once("</UploadId>")?.0.to_owned())
 }
 
-fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut found = Vec::new();
-    for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
-    {
-        found.extend(fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+/// Plays one case, whose exchanges share a face and the id of the last upload.
+async fn play(text: &str) -> String {
+    let face = face().await;
+    let mut renewed = Vec::new();
+    let mut upload = String::new();
+    for exchange in text.split("===\n") {
+        let (request, _) = exchange.split_once("---\n").unwrap_or((exchange, ""));
+        let got = answer(&face, &request.replace("@@", &upload)).await;
+        upload = upload_id(&got).unwrap_or(upload);
+        renewed.push(format!("{}\n---\n{got}", request.trim_end_matches('\n')));
     }
-    found.sort();
-    found
+    renewed.join("===\n")
 }
 
 #[tokio::test]
 async fn answers_are_as_they_were() {
-    let bless = std::env::var_os("HEADWATER_BLESS").is_some();
-    let mut differing = Vec::new();
-    for case in cases() {
-        let text = fs::read_to_string(&case).unwrap();
-        let face = face().await;
-        let mut renewed = Vec::new();
-        let mut upload = String::new();
-        for exchange in text.split("===\n") {
-            let (request, _) = exchange.split_once("---\n").unwrap_or((exchange, ""));
-            let got = answer(&face, &request.replace("@@", &upload)).await;
-            upload = upload_id(&got).unwrap_or(upload);
-            renewed.push(format!("{}\n---\n{got}", request.trim_end_matches('\n')));
-        }
-        let renewed = renewed.join("===\n");
-        if bless {
-            fs::write(&case, &renewed).unwrap();
-        } else if renewed != text {
-            differing.push(format!("{}:\n{renewed}", case.display()));
-        }
-    }
-    assert!(differing.is_empty(), "{}", differing.join("\n"));
+    golden::play_all(GOLDEN, play).await;
 }
 
-#[test]
-fn every_working_operation_has_a_case() {
-    let snake = |name: &str| {
-        let mut text = String::new();
-        for letter in name.chars() {
-            if letter.is_ascii_uppercase()
-                && !text.is_empty()
-                && !text.ends_with(|c: char| c.is_ascii_uppercase())
-            {
-                text.push('_');
-            }
-            text.push(letter.to_ascii_lowercase());
-        }
-        text
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let operations = runtime.block_on(face()).operations();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let missing: Vec<&str> = operations
-        .iter()
-        .filter(|operation| operation.works && !root.join(snake(operation.name)).is_dir())
-        .map(|operation| operation.name)
-        .collect();
-    assert!(missing.is_empty(), "{missing:?}");
+#[tokio::test]
+async fn every_operation_has_a_golden() {
+    golden::assert_complete(GOLDEN, &face().await.operations());
 }
