@@ -1,10 +1,13 @@
 //! Jobs of command `sql`: what they are, and how their runs are begun and asked to stop.
 //!
 //! A run is three facts: what it is (`RUN`), what it does (`RUN_SCRIPT`), and that it is not at its
-//! end (`ACTIVE_RUN`), which the runner looks for.
+//! end (`ACTIVE_RUN`), which the runner looks for. Every start of a job also writes the job's gate
+//! (`RUN_GATE`) as it was when the active runs were counted, so of two starts at once the second
+//! counts again, and a job never has more runs than it allows.
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use headwater_base::{Caller, Scope, Timestamp};
 use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn};
 use headwater_wire::Fault;
@@ -31,6 +34,8 @@ pub(crate) const ARG_BOOKMARK: &str = "--job-bookmark-option";
 pub(crate) const TIMEOUT_MINUTES: u64 = 2880;
 /// The most runs of one job at once, and the most retries, that may be asked for.
 const RUNS_MAX: i64 = 1000;
+/// How often a start is tried again because of others of the same job.
+const START_TRIES: u32 = 64;
 
 /// A job as it is kept.
 pub(crate) struct Job {
@@ -176,7 +181,10 @@ impl State {
             let rows =
                 self.ground.store.scan(&range, 1000, Direction::Forward).await.map_err(fault::of_store)?;
             let more = rows.len() == 1000;
-            let mut commit = Commit::new().freeing().delete(keys::named(keys::JOB, scope, name));
+            let mut commit = Commit::new()
+                .freeing()
+                .delete(keys::named(keys::JOB, scope, name))
+                .delete(keys::named(keys::RUN_GATE, scope, name));
             for row in rows {
                 commit = commit.delete(row.key);
             }
@@ -187,15 +195,34 @@ impl State {
         }
     }
 
+    /// Begins a run of a job; gives its id.
+    pub(crate) async fn start_run(&self, start: StartRun<'_>) -> Result<String, Fault> {
+        let what = format!("Job {}", start.job);
+        for _ in 0..START_TRIES {
+            let mut commit = Commit::new();
+            let id = self.stage_run(&mut commit, start.clone()).await?;
+            match self.ground.store.commit(commit).await {
+                Ok(_) => return Ok(id),
+                // Another start of the job came first, or the job is gone: looking again tells.
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(fault::of_commit(error, &what)),
+            }
+        }
+        Err(fault::of_commit(CommitError::Busy, &what))
+    }
+
     /// Adds to `commit` a run of a job; gives its id.
     pub(crate) async fn stage_run(&self, commit: &mut Commit, start: StartRun<'_>) -> Result<String, Fault> {
         let job = self.job(start.scope, start.job).await?;
         check_arguments(&job.arguments(&start.arguments))?;
+        // The gate first, then the count it guards.
+        let gate = keys::named(keys::RUN_GATE, start.scope, start.job);
+        let was = self.ground.store.get(&gate).await.map_err(fault::of_store)?.map(|fact| fact.version);
         let active = KeyRange::prefix(&keys::runs(keys::ACTIVE_RUN, start.scope, start.job));
         let limit = job.concurrent_runs_max();
         let running =
             self.ground.store.scan(&active, limit, Direction::Forward).await.map_err(fault::of_store)?;
-        if running.len() >= limit {
+        if running.len() + start.beside >= limit {
             let message = format!("Concurrent runs exceeded for {}", start.job);
             return Err(Fault::client("ConcurrentRunsExceededException", message));
         }
@@ -216,6 +243,13 @@ impl State {
             trigger: start.trigger,
             max_retries: job.shape.max_retries.unwrap_or(0),
         };
+        if start.beside == 0 {
+            commit.stage(|commit| match was {
+                Some(version) => commit.expect(gate.clone(), version),
+                None => commit.expect_absent(gate.clone()),
+            });
+            commit.stage(|commit| commit.put(gate, Bytes::new()));
+        }
         commit.stage(|commit| {
             commit
                 .expect_present(keys::named(keys::JOB, start.scope, start.job))
@@ -283,6 +317,7 @@ impl State {
 }
 
 /// What a run is begun with.
+#[derive(Clone)]
 pub(crate) struct StartRun<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) job: &'a str,
@@ -290,13 +325,15 @@ pub(crate) struct StartRun<'a> {
     pub(crate) caller: CallerRecord,
     pub(crate) timeout: Option<u64>,
     pub(crate) trigger: Option<String>,
+    /// How many runs of the job the same commit begins already.
+    pub(crate) beside: usize,
 }
 
 impl<'a> StartRun<'a> {
     /// A run that a client starts.
     pub(crate) fn by_client(scope: &'a Scope, job: &'a str, caller: &Caller) -> Self {
         let caller = CallerRecord::of(caller);
-        Self { scope, job, arguments: BTreeMap::new(), caller, timeout: None, trigger: None }
+        Self { scope, job, arguments: BTreeMap::new(), caller, timeout: None, trigger: None, beside: 0 }
     }
 }
 

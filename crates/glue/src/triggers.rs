@@ -4,6 +4,8 @@
 //! once for each moment, also when the node ends in between. What was missed while the node was
 //! down is made up once.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use headwater_base::{Scope, Timestamp};
 use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn};
@@ -203,8 +205,10 @@ impl State {
         scope: &Scope,
         trigger: &Trigger,
     ) -> Result<(), Fault> {
+        let mut begun: HashMap<&str, usize> = HashMap::new();
         for action in trigger.shape.actions.iter().flatten() {
             if let Some(job) = &action.job_name {
+                let of_job = begun.entry(job.as_str()).or_default();
                 let start = StartRun {
                     scope,
                     job,
@@ -212,8 +216,10 @@ impl State {
                     caller: trigger.record.caller.clone(),
                     timeout: action.timeout,
                     trigger: Some(trigger.name.clone()),
+                    beside: *of_job,
                 };
                 self.stage_run(commit, start).await?;
+                *of_job += 1;
             }
             if let Some(crawler) = &action.crawler_name {
                 self.stage_crawl(commit, scope, crawler).await?;

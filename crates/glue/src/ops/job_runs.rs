@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use headwater_base::Timestamp;
-use headwater_store::Commit;
 use headwater_wire::{Context, EpochTime, Fault};
 
 use super::jobs::named;
@@ -62,9 +61,7 @@ async fn start(state: &State, cx: &Context, input: StartJobRunInput) -> Result<S
     }
     let start =
         StartRun { arguments, timeout: input.timeout, ..StartRun::by_client(&scope, job, &cx.caller) };
-    let mut commit = Commit::new();
-    let job_run_id = state.stage_run(&mut commit, start).await?;
-    state.commit(commit, &format!("Job {job}")).await?;
+    let job_run_id = state.start_run(start).await?;
     state.wake();
     Ok(StartJobRunOutput { job_run_id })
 }

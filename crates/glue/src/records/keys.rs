@@ -16,6 +16,9 @@ pub(crate) const RUN: Kind = Kind(0x0611);
 pub(crate) const ACTIVE_RUN: Kind = Kind(0x0612);
 /// By account, region, job and id: what an active run does.
 pub(crate) const RUN_SCRIPT: Kind = Kind(0x0613);
+/// By account, region and name: written by every start of a job, so that no two count the active
+/// runs at once.
+pub(crate) const RUN_GATE: Kind = Kind(0x0614);
 /// By account, region and name: a trigger.
 pub(crate) const TRIGGER: Kind = Kind(0x0620);
 /// By account, region and name: a crawler.
@@ -35,7 +38,7 @@ pub(crate) fn tags(arn: &Arn) -> Key {
     Key::of(TAGS).str(&arn.to_string()).build()
 }
 
-/// A `JOB`, `TRIGGER`, `CRAWLER`, `CRAWL` or `LAST_CRAWL` fact.
+/// A `JOB`, `RUN_GATE`, `TRIGGER`, `CRAWLER`, `CRAWL` or `LAST_CRAWL` fact.
 pub(crate) fn named(kind: Kind, scope: &Scope, name: &str) -> Key {
     scoped(kind, scope).str(name).build()
 }
