@@ -25,8 +25,45 @@ pub struct Config {
     pub requests_max: usize,
     /// Memory for request bodies that are read whole, in MiB.
     pub body_memory_mib: u32,
+    /// What statements of Athena and of jobs may use.
+    pub queries: QueriesConfig,
     /// Who may sign requests, besides the root credentials.
     pub users: Vec<UserConfig>,
+}
+
+/// The `[queries]` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueriesConfig {
+    /// Athena executions that run at a time; more wait in their queue.
+    pub at_once: usize,
+    /// Memory for all statements together, in MiB; beyond it they spill or fail.
+    pub memory_mib: u32,
+    /// Threads that run statements.
+    pub threads: usize,
+    /// Disk for what they spill, in GiB.
+    pub spill_gib: u32,
+}
+
+impl Default for QueriesConfig {
+    fn default() -> Self {
+        Self { at_once: 4, memory_mib: 512, threads: 2, spill_gib: 16 }
+    }
+}
+
+impl QueriesConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.at_once == 0 || self.threads == 0 {
+            return Err(ConfigError::Refused(
+                "queries.at_once and queries.threads must be at least 1".into(),
+            ));
+        }
+        // Below this no statement could sort or join a batch.
+        if self.memory_mib < 64 {
+            return Err(ConfigError::Refused("queries.memory_mib must be at least 64".into()));
+        }
+        Ok(())
+    }
 }
 
 /// One `[[users]]` entry.
@@ -92,6 +129,7 @@ impl Default for Config {
             connections_max: 10_000,
             requests_max: 2_000,
             body_memory_mib: 256,
+            queries: QueriesConfig::default(),
             users: Vec::new(),
         }
     }
@@ -130,7 +168,7 @@ impl Config {
         if self.body_memory_mib < 16 {
             return refused("body_memory_mib must be at least 16".into());
         }
-        Ok(())
+        self.queries.check()
     }
 
     /// Memory for bodies that are read whole.
@@ -174,8 +212,20 @@ mod tests {
     }
 
     #[test]
+    fn what_queries_may_use_is_configured_and_checked() {
+        let config: Config = toml::from_str("[queries]\nmemory_mib = 2048\nat_once = 8\n").unwrap();
+        assert_eq!(config.queries, QueriesConfig { memory_mib: 2048, at_once: 8, ..Default::default() });
+        assert!(config.check().is_ok());
+        for bad in ["at_once = 0", "threads = 0", "memory_mib = 63"] {
+            let config: Config = toml::from_str(&format!("[queries]\n{bad}\n")).unwrap();
+            assert!(config.check().unwrap_err().to_string().contains("queries."), "{bad}");
+        }
+    }
+
+    #[test]
     fn unknown_fields_are_refused() {
         assert!(toml::from_str::<Config>("lissten = \"127.0.0.1:0\"").is_err());
+        assert!(toml::from_str::<Config>("[queries]\nmemory = 1").is_err());
     }
 
     #[test]

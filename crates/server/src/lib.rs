@@ -20,7 +20,7 @@ mod telemetry;
 mod wiring;
 
 pub use backup::BACKUP_REQUEST;
-pub use config::{Config, ConfigError, UserConfig};
+pub use config::{Config, ConfigError, QueriesConfig, UserConfig};
 pub use node::{Node, StartError};
 pub use root::RootCredentials;
 pub use wiring::{Engines, FaceList, face_operations};

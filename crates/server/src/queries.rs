@@ -9,22 +9,31 @@ use headwater_catalog::{Catalog, QueryEngine};
 use headwater_objects::Objects;
 use headwater_store::Store;
 
+use crate::config::QueriesConfig;
+
 /// The engine over a node's catalog and objects; operators spill to `spill`.
 #[cfg(feature = "query")]
 pub(crate) fn engine(
+    config: &QueriesConfig,
     spill: &Path,
     store: Arc<dyn Store>,
     catalog: Catalog,
     objects: Objects,
     seams: Seams,
 ) -> io::Result<Arc<dyn QueryEngine>> {
-    let options = headwater_query::Options::new(spill.to_owned());
+    let options = headwater_query::Options {
+        memory_bytes: config.memory_mib as usize * (1 << 20),
+        threads: config.threads,
+        spill_bytes: u64::from(config.spill_gib) << 30,
+        ..headwater_query::Options::new(spill.to_owned())
+    };
     headwater_query::Query::new(options, store, catalog, objects, seams)
 }
 
 /// An engine that refuses every statement.
 #[cfg(not(feature = "query"))]
 pub(crate) fn engine(
+    _config: &QueriesConfig,
     _spill: &Path,
     _store: Arc<dyn Store>,
     _catalog: Catalog,

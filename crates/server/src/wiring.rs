@@ -19,6 +19,7 @@ use headwater_streams::Streams;
 use headwater_wire::{Authority, Face, OperationRow};
 use headwater_work::Work;
 
+use crate::config::QueriesConfig;
 use crate::queries;
 
 /// The faces of a node, in the order they are listed.
@@ -35,6 +36,8 @@ pub(crate) struct House {
 pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    /// What queries may use.
+    pub(crate) queries: QueriesConfig,
     /// Where queries spill.
     pub(crate) spill: PathBuf,
     pub(crate) users: Users,
@@ -64,7 +67,7 @@ pub struct Engines {
 /// # Errors
 /// When the query engine's threads cannot be started.
 pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
-    let Ground { store, blobs, spill, users, seams, work } = ground;
+    let Ground { store, blobs, queries: config, spill, users, seams, work } = ground;
     let streams = Streams::new(store.clone(), seams.clone(), &work);
     let objects = Objects::new(store.clone(), blobs, seams.clone(), &work);
     let catalog = Catalog::new(store.clone(), seams.clone());
@@ -76,9 +79,10 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
         objects.clone(),
         catalog.clone(),
     );
-    let queries = queries::engine(&spill, store.clone(), catalog.clone(), objects.clone(), seams.clone())?;
+    let queries =
+        queries::engine(&config, &spill, store.clone(), catalog.clone(), objects.clone(), seams.clone())?;
     let athena = Athena::new(
-        &headwater_athena::Options::default(),
+        &headwater_athena::Options { at_once: config.at_once },
         store.clone(),
         objects.clone(),
         catalog.clone(),
