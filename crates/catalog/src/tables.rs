@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use headwater_base::Scope;
-use headwater_store::{Commit, Key, Lsn, StoreError};
+use headwater_store::{Commit, Key, Lsn, StoreError, Watch, WatchTarget};
 
 use crate::engine::RACES_MAX;
 use crate::records::table::TableRecord;
@@ -32,6 +32,23 @@ impl Catalog {
     pub async fn table(&self, key: &TableKey) -> Result<Arc<Table>, CatalogError> {
         let stored = self.stored_table(key).await?;
         Ok(Arc::new(stored.record.into_table(normal_key(key))))
+    }
+
+    /// Change when a table of this name, or the database it belongs in, is created, changed or
+    /// dropped. Create them, then look.
+    pub async fn watch_table(&self, key: &TableKey) -> Result<Vec<Watch>, CatalogError> {
+        let key = normal_key(key);
+        let database = keys::database(&key.scope, &key.database);
+        let mut watches = vec![self.store.watch(WatchTarget::Prefix(database))];
+        match self.stored_database(&key.scope, &key.database).await {
+            Ok(database) => {
+                let table = keys::table(database.record.incarnation, &key.table);
+                watches.push(self.store.watch(WatchTarget::Prefix(table)));
+            }
+            Err(CatalogError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(watches)
     }
 
     /// Tables of a database, in name order after `after`.

@@ -8,8 +8,8 @@
 //!
 //! **Failure.** Killed anywhere before the commit: the next run plans from the same positions and
 //! the bodies are swept. A table or bucket that is gone, or a stream that was deleted: the error
-//! shows in the delivery's health until it returns (a stream's other incarnation never counts as
-//! its return). A ledger that does not meet: nothing is delivered until the node is restarted and
+//! shows in the delivery's health until it returns, which is noticed at once (a stream's other
+//! incarnation never counts as its return). A ledger that does not meet: nothing is delivered until the node is restarted and
 //! it meets.
 
 use std::collections::BTreeMap;
@@ -96,6 +96,8 @@ struct State {
     gauge: Gauge,
     /// Plans are cut at this size, below the buffering size when commits were too large.
     plan_bytes: u64,
+    /// Change when what the last pass missed may be there again.
+    missed: Vec<Watch>,
 }
 
 /// What a pass reads first.
@@ -107,7 +109,7 @@ struct Now {
 
 impl Runner {
     pub(crate) fn new(inner: Arc<Inner>, key: DeliveryKey, incarnation: u64) -> Self {
-        let state = State { gauge: Gauge::default(), plan_bytes: u64::MAX };
+        let state = State { gauge: Gauge::default(), plan_bytes: u64::MAX, missed: Vec::new() };
         Self { inner, key, incarnation, state: Mutex::new(state) }
     }
 
@@ -115,6 +117,7 @@ impl Runner {
     /// stops.
     pub(crate) async fn step(&self) -> Result<bool, RunError> {
         let mut state = self.state.lock().await;
+        state.missed.clear();
         loop {
             // Watches first, then the reads they guard.
             let definition = self.inner.store.watch(WatchTarget::Prefix(keys::guard(self.incarnation)));
@@ -212,6 +215,7 @@ impl Runner {
 
     /// Plans what was measured and carries it out.
     async fn deliver(&self, state: &mut State, now: Now) -> Result<(), RunError> {
+        let delivery = Arc::clone(&now.delivery);
         match self.carry_out(&state.gauge, now).await {
             Ok(CommitStep::Done) => {
                 state.plan_bytes = state.plan_bytes.saturating_mul(2);
@@ -226,6 +230,12 @@ impl Runner {
                 state.plan_bytes = (size / 2).max(PLAN_BYTES_MIN);
                 state.gauge = Gauge::default();
                 Ok(())
+            }
+            Err(RunError::Waiting(_)) => {
+                // Watches first, then the reads they guard: it may have come back meanwhile.
+                state.missed = self.watch_destination(&delivery).await?;
+                self.inner.destination_bucket(&delivery).await?;
+                self.table(&delivery).await.map(drop)
             }
             Err(error) => Err(error),
         }
@@ -251,6 +261,18 @@ impl Runner {
             self.report(&plan, &counts);
         }
         Ok(step)
+    }
+
+    /// Changes of the bucket and the table that the delivery writes to.
+    async fn watch_destination(&self, delivery: &Delivery) -> Result<Vec<Watch>, RunError> {
+        let mut watches = vec![self.inner.objects.watch_bucket(&delivery.destination.bucket)];
+        if let Some(conversion) = &delivery.destination.conversion {
+            watches.extend(self.inner.catalog.watch_table(&conversion.table).await?);
+        }
+        // Another destination may be configured, or the delivery deleted.
+        let definition = keys::definition(&self.key.scope, self.key.name.as_str());
+        watches.push(self.inner.store.watch(WatchTarget::Prefix(definition)));
+        Ok(watches)
     }
 
     async fn table(&self, delivery: &Delivery) -> Result<Option<Arc<Table>>, RunError> {
@@ -351,6 +373,14 @@ impl Reconciler for Runner {
                 Err(error.into())
             }
         }
+    }
+
+    async fn recovered(&self) {
+        let mut state = self.state.lock().await;
+        if state.missed.is_empty() {
+            std::future::pending().await
+        }
+        changed(&mut state.missed).await;
     }
 }
 

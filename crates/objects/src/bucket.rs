@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_base::{AccountId, Region, Timestamp};
-use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, StoreError};
+use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, StoreError, Watch, WatchTarget};
 
 use crate::records::bucket::{BucketRecord, Present, TagsRecord};
 use crate::records::{decode, encode, keys};
@@ -89,6 +89,11 @@ impl Objects {
             self.decide_deletion(name, record, version).await?;
         }
         Err(ObjectError::Contended)
+    }
+
+    /// Changes when a bucket of this name is created or deleted. Create it, then look.
+    pub fn watch_bucket(&self, name: &BucketName) -> Watch {
+        self.store.watch(WatchTarget::Prefix(keys::bucket(name.as_str())))
     }
 
     /// Every bucket of an account, by name.

@@ -10,7 +10,8 @@
 //! | detached | nothing here: its result goes to the caller | waits for it |
 //!
 //! **Invariants.** A reconciler never runs twice at once. A failing one is retried no sooner than
-//! its backoff says, however often it is signalled. A panic in a pass is an error of that pass.
+//! its backoff says, however often it is signalled, unless it knows itself that what it missed is
+//! back ([`Reconciler::recovered`]). A panic in a pass is an error of that pass.
 //!
 //! **Failure.** What does not end within the limit of [`Work::shutdown`] is aborted where it waits;
 //! it must leave nothing half-done, because kill -9 could have come at the same place.
@@ -50,6 +51,11 @@ pub trait Reconciler: Send + Sync + 'static {
     fn name(&self) -> String;
     /// One pass. An error is shown and logged; the loop retries with backoff.
     async fn pass(&self) -> anyhow::Result<Pass>;
+    /// Ends when what the last pass failed for want of may be there again: then the backoff is
+    /// over. A reconciler that can't know leaves it to the backoff.
+    async fn recovered(&self) {
+        std::future::pending().await
+    }
 }
 
 /// Wakes a reconciler; carries nothing, coalesces. Cheap to clone.
@@ -338,6 +344,55 @@ mod tests {
         work.shutdown(Duration::from_secs(5)).await;
         let _ = passes;
         assert_eq!(work.live(), 0);
+    }
+
+    /// Fails until something is there, and knows when it is.
+    struct Missing {
+        there: watch::Receiver<bool>,
+        passes: watch::Sender<u32>,
+    }
+
+    #[async_trait]
+    impl Reconciler for Missing {
+        fn name(&self) -> String {
+            "missing".into()
+        }
+        async fn pass(&self) -> anyhow::Result<Pass> {
+            self.passes.send_modify(|n| *n += 1);
+            if *self.there.borrow() { Ok(Pass::Done) } else { Err(anyhow::anyhow!("not there")) }
+        }
+        async fn recovered(&self) {
+            let _ = self.there.clone().wait_for(|there| *there).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_knows_what_it_waits_for_does_not_wait_for_the_backoff() {
+        let seams = Seams::simulated(Timestamp::from_ms(0), 1);
+        let work = Work::new(seams.clone());
+        let (there, receiver) = watch::channel(false);
+        let passes = watch::Sender::new(0);
+        let mut seen = passes.subscribe();
+        let _running =
+            work.reconcile(Arc::new(Missing { there: receiver, passes }), Duration::from_secs(3600));
+        // The manual clock is looked at once a millisecond.
+        let look = Duration::from_millis(3);
+        let real = Seams::system().clock;
+        while *seen.borrow() < 12 {
+            seams.clock.advance(Duration::from_secs(60));
+            let _ = real.timeout(look, seen.changed()).await;
+        }
+        there.send_replace(true);
+        let failed = *seen.borrow();
+        // After so many failures the backoff is 24 seconds at least.
+        for _ in 0..100 {
+            seams.clock.advance(Duration::from_millis(100));
+            if real.timeout(look, seen.wait_for(|n| *n > failed)).await.is_some() {
+                break;
+            }
+        }
+        assert!(*seen.borrow() > failed);
+        work.shutdown(Duration::from_secs(5)).await;
     }
 
     #[tokio::test]

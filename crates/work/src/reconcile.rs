@@ -52,6 +52,7 @@ pub(crate) async fn run(
             () = seams.clock.sleep(wait) => {}
             // A failing task is not hurried: its signal is kept until the backoff is over.
             () = running.signal.0.notified(), if !failed => {}
+            () = recovered(reconciler.as_ref(), &seams), if failed => {}
             _ = stop.changed() => {}
             () = work.stopping() => {}
         }
@@ -63,6 +64,14 @@ async fn pass(reconciler: &dyn Reconciler) -> Result<Pass, String> {
         Ok(Ok(pass)) => Ok(pass),
         Ok(Err(error)) => Err(format!("{error:#}")),
         Err(panic) => Err(format!("panicked: {}", panic_text(panic.as_ref()))),
+    }
+}
+
+/// However often it recovers, a failing task is not tried more often than at first.
+async fn recovered(reconciler: &dyn Reconciler, seams: &Seams) {
+    seams.clock.sleep(BACKOFF_MIN).await;
+    if AssertUnwindSafe(reconciler.recovered()).catch_unwind().await.is_err() {
+        std::future::pending().await
     }
 }
 

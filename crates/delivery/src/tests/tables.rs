@@ -6,12 +6,14 @@ use std::sync::Arc;
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
+use futures::FutureExt as _;
 use headwater_base::Timestamp;
 use headwater_catalog::{Column, Database, StorageDescriptor, Table, TableKey};
 use headwater_store::{Lsn, Store};
 use headwater_tables::decode::JsonOptions;
 use headwater_tables::infer::{parquet_footer_len, parquet_rows};
 use headwater_tables::write::ParquetCompression;
+use headwater_work::Reconciler as _;
 
 use super::{House, destination, scope};
 use crate::bookmark::{bookmark, reset_bookmark};
@@ -164,14 +166,34 @@ async fn a_table_that_is_gone_is_waited_for_and_a_new_schema_planned_upon() {
     let delivery = house.direct(converting()).await;
     house.catalog.delete_table(&table_key()).await.unwrap();
     house.deliveries.put(&delivery, vec![card("1", "2026-01-01")], None).await.unwrap();
-    let error = house.runner(&delivery).step().await.unwrap_err();
+    let runner = house.runner(&delivery);
+    let error = runner.step().await.unwrap_err();
     assert!(matches!(&error, RunError::Waiting(why) if why.contains("table db.t")), "{error}");
+    assert!(runner.recovered().now_or_never().is_none());
     let mut wider = table();
     wider.storage.columns.push(column("time", "string"));
     house.catalog.create_table(wider).await.unwrap();
+    runner.recovered().await;
     house.drain(&delivery).await;
     assert_eq!(house.parquet_rows("raw/").await, 1);
     assert_eq!(house.partitions().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_noticed_when_it_comes() {
+    let house = House::new().await;
+    let delivery = house.direct(converting()).await;
+    house.deliveries.put(&delivery, vec![card("1", "2026-01-01")], None).await.unwrap();
+    let runner = house.runner(&delivery);
+    assert!(matches!(runner.step().await, Err(RunError::Waiting(_))));
+    assert!(runner.recovered().now_or_never().is_none());
+    house.database().await;
+    runner.recovered().await;
+    assert!(matches!(runner.step().await, Err(RunError::Waiting(_))));
+    house.catalog.create_table(table()).await.unwrap();
+    runner.recovered().await;
+    assert!(runner.step().await.unwrap());
+    assert_eq!(house.parquet_rows("raw/").await, 1);
 }
 
 #[tokio::test]
