@@ -10,24 +10,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use headwater_base::{ByteSize, OnceToken, Scope, Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_catalog::Catalog;
 use headwater_objects::{BucketName, ListQuery, Listed, ObjectInfo, Objects};
 use headwater_store::{Commit, Store};
 use headwater_streams::{NewRecord, NewStream, StreamKey, StreamMode, StreamName, Streams};
-use headwater_work::Work;
+use headwater_work::{Reconciler as _, Work};
 use proptest::prelude::*;
 
 use self::faults::{Fault, FaultyStore};
 use crate::definition::{
     Buffering, Delivery, DeliveryKey, DeliveryName, Destination, NewDelivery, NewSource, StartAt,
 };
-use crate::engine::{Deliveries, DeliveryError, Inner};
+use crate::engine::{Deliveries, DeliveryError, Inner, PAGE};
 use crate::extract::PartitionQuery;
-use crate::ledger::Counts;
+use crate::ledger::{CommittedPlan, CommittedRange, Counts};
 use crate::prefix::{Prefix, Role};
-use crate::records::{Record as _, keys, position::PositionRecord};
+use crate::records::plan::PlanRecord;
+use crate::records::position::{HeadRecord, PositionRecord};
+use crate::records::{Record as _, keys};
 use crate::runner::{RunError, Runner};
 
 /// A node's engines without background work: tests drive the runner themselves.
@@ -336,12 +339,19 @@ async fn a_bucket_that_is_gone_is_waited_for() {
     house.deliveries.put(&delivery, ids(0..5), None).await.unwrap();
     let bucket = house.objects.bucket(&BucketName::new("bucket").unwrap()).await.unwrap();
     house.objects.delete_bucket(&bucket).await.unwrap();
-    let error = house.runner(&delivery).step().await.unwrap_err();
+    let runner = house.runner(&delivery);
+    let error = runner.step().await.unwrap_err();
     assert!(matches!(&error, RunError::Waiting(why) if why.contains("bucket")), "{error}");
     assert_eq!(house.buffered(&delivery).await, 5);
+    // It hears of the new bucket, and of nothing else.
+    assert!(runner.recovered().now_or_never().is_none());
+    house.deliveries.put(&delivery, ids(5..6), None).await.unwrap();
+    assert!(runner.recovered().now_or_never().is_none());
     house.bucket().await;
+    runner.recovered().await;
+    assert!(runner.step().await.unwrap());
     house.drain(&delivery).await;
-    assert_eq!(house.lines("raw/").await, once_each(0..5));
+    assert_eq!(house.lines("raw/").await, once_each(0..6));
 }
 
 #[tokio::test]
@@ -498,6 +508,46 @@ async fn the_audit_finds_altered_and_doubled_objects() {
         problems.contains("raw/twin: doubles") && problems.contains("is not as it was delivered"),
         "{problems}"
     );
+}
+
+#[tokio::test]
+async fn an_audit_reads_any_number_of_plans_and_misses_none() {
+    let house = House::new().await;
+    let delivery = house.direct(destination()).await;
+    let id = delivery.incarnation;
+    let committed = 2 * PAGE as i64 + 1;
+    let plan = |number: i64| {
+        let counts = Counts { dropped: 1, ..Counts::default() };
+        let plan = CommittedPlan {
+            number: number as u64,
+            id: uuid::Uuid::from_u128(number as u128),
+            config_version: 1,
+            schema_id: None,
+            ranges: vec![CommittedRange { shard: 0, from: number, to: number + 1, counts }],
+            objects: 0,
+            at: Timestamp::EPOCH,
+        };
+        (keys::plan(id, plan.number), PlanRecord::from(&plan).to_value())
+    };
+    let mut row = house.deliveries.ledger(&delivery).await.unwrap()[0].row;
+    row.position = committed;
+    row.counts.dropped = committed as u64;
+    let mut commit = Commit::new()
+        .put(keys::position(id, 0), PositionRecord::from(&row).to_value())
+        .put(keys::head(id), HeadRecord { next_plan: committed as u64 }.to_value());
+    for (key, value) in (0..committed).map(plan) {
+        commit = commit.put(key, value);
+    }
+    house.faults.commit(commit).await.unwrap();
+    let report = house.deliveries.audit(None).await.unwrap();
+    assert!(report.balanced(), "{report:?}");
+    assert_eq!(report.deliveries[0].plans, committed as u64);
+
+    house.faults.commit(Commit::new().delete(keys::plan(id, 1500))).await.unwrap();
+    let report = house.deliveries.audit(None).await.unwrap();
+    let audit = &report.deliveries[0];
+    assert_eq!(audit.objects.problems, ["2000 plans are recorded, 2001 were committed"]);
+    assert!(audit.shards[0].problems[0].contains("leaves a gap: it begins at 1501"), "{audit:?}");
 }
 
 #[tokio::test]
