@@ -9,7 +9,12 @@ use headwater_tables::schema::arrow_schema;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|records: Vec<Vec<u8>>| {
-    let columns = [("a", "bigint"), ("b", "string"), ("c", "array<struct<d:int,e:timestamp>>"), ("f", "map<string,decimal(10,2)>")];
+    let columns = [
+        ("a", "bigint"),
+        ("b", "string"),
+        ("c", "array<struct<d:int,e:timestamp>>"),
+        ("f", "map<string,decimal(10,2)>"),
+    ];
     let decoder = JsonDecoder::new(Arc::new(arrow_schema(columns).expect("the columns are valid")));
     let records: Vec<Bytes> = records.into_iter().map(Bytes::from).collect();
     let decoded = decoder.decode(&records);

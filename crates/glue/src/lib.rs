@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use headwater_base::Seams;
+use headwater_base::{Seams, Timestamp};
 use headwater_catalog::{Catalog, QueryEngine};
 use headwater_objects::Objects;
 use headwater_store::Store;
@@ -136,4 +136,15 @@ impl Face for Glue {
     async fn handle(&self, request: VerifiedRequest) -> Answer {
         self.operations.handle(&self.state, request).await
     }
+}
+
+/// For the fuzz target `schedule`: what parses is due after `seconds` or never; an exclusion is a
+/// pattern or a refusal.
+#[doc(hidden)]
+pub fn fuzz_schedule(expression: &str, exclusion: &str, seconds: u32) {
+    let now = Timestamp::from_ms(i64::from(seconds) * 1000);
+    if let Ok(schedule) = schedule::Schedule::parse(expression) {
+        assert!(schedule.next_after(now).is_none_or(|due| due > now));
+    }
+    let _ = crawl::exclusion(exclusion);
 }

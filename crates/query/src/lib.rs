@@ -31,3 +31,12 @@ mod view;
 mod write;
 
 pub use engine::{Options, Query};
+
+/// For the fuzz target `partition_projection`: the parameters of one key are enumerated within the
+/// bound or refused.
+#[doc(hidden)]
+pub fn fuzz_projection(parameters: &[(&str, &str)]) {
+    if let Ok(values) = scan::projection::values(parameters) {
+        assert!(values.len() <= scan::projection::CANDIDATES_MAX);
+    }
+}

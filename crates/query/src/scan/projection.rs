@@ -24,7 +24,7 @@ use crate::functions::patterns::Pattern;
 use crate::table::external;
 
 /// The most candidates of a key, and the most combinations of all.
-const CANDIDATES_MAX: usize = 1_000_000;
+pub(crate) const CANDIDATES_MAX: usize = 1_000_000;
 
 /// The projection of one table.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Projection {
                 .flat_map(|(texts, values)| {
                     candidates.iter().map(move |(text, value)| {
                         (
-                            [texts.as_slice(), &[text.clone()]].concat(),
+                            [texts.as_slice(), std::slice::from_ref(text)].concat(),
                             [values.as_slice(), &[value[0].clone()]].concat(),
                         )
                     })
@@ -257,7 +257,7 @@ fn bound(key: &str, text: &str, pattern: &Pattern, now: Timestamp) -> Result<i64
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let count: i64 = rest[..digits].parse().map_err(|_| wrong())?;
     let moved = match step(count, &rest[digits..]).ok_or_else(wrong)? {
-        Step::Micros(span) => Some(micros(now) + if back { -span } else { span }),
+        Step::Micros(span) => micros(now).checked_add(if back { -span } else { span }),
         Step::Months(months) if back => now.checked_sub_months(Months::new(months)).map(micros),
         Step::Months(months) => now.checked_add_months(Months::new(months)).map(micros),
     };
@@ -284,18 +284,19 @@ impl Kind {
             Self::Date { from, to, step, pattern } => {
                 let mut values: Vec<String> = Vec::new();
                 let mut at = *from;
-                while at <= *to {
+                // Steps may be finer than the format shows: they are counted, not the values.
+                for _ in 0..=CANDIDATES_MAX {
+                    if at > *to {
+                        return Ok(values);
+                    }
                     let text = pattern.format(at).map_err(refuse)?;
                     if values.last() != Some(&text) {
                         values.push(text);
                     }
-                    if values.len() > CANDIDATES_MAX {
-                        return Err(too_many());
-                    }
-                    let Some(next) = after(at, *step) else { break };
+                    let Some(next) = after(at, *step) else { return Ok(values) };
                     at = next;
                 }
-                Ok(values)
+                Err(too_many())
             }
         }
     }
@@ -314,16 +315,19 @@ fn after(at: i64, step: Step) -> Option<i64> {
     }
 }
 
+/// The candidates of a key with these parameters (`type`, `range`, …) at the beginning of 2026, for
+/// tests and fuzzing.
+pub(crate) fn values(parameters: &[(&str, &str)]) -> Result<Vec<String>, QueryError> {
+    let parameters = parameters
+        .iter()
+        .map(|(name, value)| (format!("projection.k.{name}"), (*value).to_owned()))
+        .collect();
+    kind(&parameters, "k", Timestamp::from_ms(1_767_225_600_000))?.values()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn values(parameters: &[(&str, &str)]) -> Result<Vec<String>, QueryError> {
-        let parameters =
-            parameters.iter().map(|(k, v)| (format!("projection.k.{k}"), (*v).to_owned())).collect();
-        // 2026-01-01T00:00:00Z
-        kind(&parameters, "k", Timestamp::from_ms(1_767_225_600_000))?.values()
-    }
 
     #[test]
     fn ranges_are_enumerated() {
@@ -363,6 +367,8 @@ mod tests {
             &[("type", "integer"), ("range", "0,9999999999")],
             &[("type", "date"), ("range", "a,b"), ("format", "yyyy")],
             &[("type", "date"), ("range", "NOW-1FORTNIGHTS,NOW"), ("format", "yyyy")],
+            &[("type", "date"), ("range", "NOW,NOW+9223372036854775807DAYS"), ("format", "yyyy")],
+            &[("type", "date"), ("range", "1000,9000"), ("format", "yyyy"), ("interval.unit", "SECONDS")],
         ] {
             assert!(values(parameters).is_err(), "{parameters:?}");
         }
