@@ -21,6 +21,7 @@ pub mod key;
 mod kinds;
 pub mod limits;
 pub mod memory;
+pub mod record;
 mod sequencer;
 mod watch;
 

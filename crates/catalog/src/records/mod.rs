@@ -7,29 +7,8 @@ pub(crate) mod order;
 pub(crate) mod partition;
 pub(crate) mod table;
 
-use bytes::Bytes;
-use headwater_store::{Key, StoreError};
+pub(crate) use headwater_store::record::{decode, encode};
 use minicbor::{Decode, Encode};
-
-/// The version byte of every record so far.
-const VERSION: u8 = 1;
-
-/// A stored value's bytes.
-pub(crate) fn encode<T: Encode<()>>(record: &T) -> Bytes {
-    let mut out = vec![VERSION];
-    minicbor::encode(record, &mut out).expect("writing to a vector cannot fail");
-    out.into()
-}
-
-/// Reads a stored value; `key` names it in the error.
-pub(crate) fn decode<'b, T: Decode<'b, ()>>(key: &Key, bytes: &'b [u8]) -> Result<T, StoreError> {
-    let corrupt = |what: String| StoreError::Corrupt(format!("{key:?}: {what}"));
-    match bytes.split_first() {
-        Some((&VERSION, rest)) => minicbor::decode(rest).map_err(|e| corrupt(e.to_string())),
-        Some((version, _)) => Err(corrupt(format!("unknown version {version}"))),
-        None => Err(corrupt("empty value".to_owned())),
-    }
-}
 
 /// The value of facts that are only present or absent.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -40,11 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_versions_are_refused() {
-        let key = keys::database_guard(1);
-        assert!(decode::<u8>(&key, &[2, 0]).is_err());
-        assert!(decode::<u8>(&key, &[]).is_err());
-        assert_eq!(decode::<u8>(&key, &encode(&7u8)).unwrap(), 7);
+    fn presence_is_two_bytes() {
         assert_eq!(encode(&Present {})[..], [1, 0x80]);
     }
 }
