@@ -40,7 +40,10 @@ pub struct Run {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { digest, records, recognised, conflicts } = self;
-        write!(f, "digest {digest:016x}: {records} records, {recognised} retries recognised, {conflicts} races lost")
+        write!(
+            f,
+            "digest {digest:016x}: {records} records, {recognised} retries recognised, {conflicts} races lost"
+        )
     }
 }
 
@@ -48,7 +51,14 @@ impl fmt::Display for Run {
 pub fn run(seed: u64, steps: u64) -> Run {
     let seams = Seams::simulated(Timestamp::from_ms(1_700_000_000_000), seed);
     let store = headwater_store::memory::open(seams.clone());
-    let mut world = World { seams, store, logs: Vec::new(), run: Run { digest: 0xcbf2_9ce4_8422_2325, records: 0, recognised: 0, conflicts: 0 }, plans: BTreeMap::new(), accepted: BTreeMap::new() };
+    let mut world = World {
+        seams,
+        store,
+        logs: Vec::new(),
+        run: Run { digest: 0xcbf2_9ce4_8422_2325, records: 0, recognised: 0, conflicts: 0 },
+        plans: BTreeMap::new(),
+        accepted: BTreeMap::new(),
+    };
     world.begin();
     for step in 0..steps {
         world.step(step);

@@ -3,7 +3,8 @@
 mod deliveries;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("seed and steps are numbers"));
+    let mut arguments =
+        std::env::args().skip(1).map(|text| text.parse::<u64>().expect("seed and steps are numbers"));
     let seed = arguments.next().unwrap_or(1);
     let steps = arguments.next().unwrap_or(2_000);
     let run = deliveries::run(seed, steps);

@@ -50,7 +50,6 @@ pub struct Task {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Delivery {
     /// The account it belongs to.
-    #[serde(default)]
     pub account: String,
     /// Its name.
     pub name: String,
@@ -183,7 +182,7 @@ fn deliveries(all: &[Delivery]) -> String {
             total.expired,
             total.buffered,
         ];
-        let mut row = vec![delivery.name.clone()];
+        let mut row = vec![format!("{}/{}", delivery.account, delivery.name)];
         row.extend(counts.map(output::grouped));
         row.push(ledger.to_owned());
         table.add_row(row);

@@ -29,6 +29,7 @@ pub struct ListQuery {
 }
 
 /// One entry of a listing.
+#[expect(clippy::large_enum_variant, reason = "nearly all entries are objects: a box each would cost more")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listed {
     /// An object.
@@ -202,10 +203,10 @@ impl Fold<'_> {
     }
 
     fn seek_past(&self, range: &mut KeyRange, prefix: &str) {
-        if let Some(next) = (self.prefix_key)(self.incarnation, prefix).successor_of_prefix() {
-            if next > range.start {
-                range.start = next;
-            }
+        if let Some(next) = (self.prefix_key)(self.incarnation, prefix).successor_of_prefix()
+            && next > range.start
+        {
+            range.start = next;
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     /// Splits a verified request into its circumstances and what the codec reads.
-    pub(crate) fn take(request: VerifiedRequest) -> Result<(Self, Request<Body>), (Self, Fault)> {
+    pub(crate) fn take(request: VerifiedRequest) -> (Self, Result<Request<Body>, Fault>) {
         let VerifiedRequest { head, body, context } = request;
         let trailers = match &body {
             RawBody::Streaming { trailers, .. } => trailers.clone(),
@@ -55,13 +55,13 @@ impl Arrival {
         };
         if head.method == Method::POST && is_form(&head.headers) {
             let refusal = Fault::client("NotImplemented", "Uploads by HTML forms are not supported.");
-            return Err((arrival, refusal.with_status(501)));
+            return (arrival, Err(refusal.with_status(501)));
         }
         let (len, body) = arrival.readable(body);
         let mut request = Request::from_parts(head, body);
         clean(request.headers_mut(), len);
         request.extensions_mut().insert(arrival.clone());
-        Ok((arrival, request))
+        (arrival, Ok(request))
     }
 
     fn readable(&self, body: RawBody) -> (Option<u64>, Body) {
@@ -138,10 +138,10 @@ fn clean(headers: &mut HeaderMap, len: Option<u64>) {
         Some(len) => headers.insert(header::CONTENT_LENGTH, len.into()),
         None => headers.remove(header::CONTENT_LENGTH),
     };
-    if let Some(encoding) = headers.remove(header::CONTENT_ENCODING) {
-        if let Some(rest) = without_aws_chunked(&encoding) {
-            headers.insert(header::CONTENT_ENCODING, rest);
-        }
+    if let Some(encoding) = headers.remove(header::CONTENT_ENCODING)
+        && let Some(rest) = without_aws_chunked(&encoding)
+    {
+        headers.insert(header::CONTENT_ENCODING, rest);
     }
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let bad_range = |value: &HeaderValue| text(value).is_none_or(|range| Range::parse(&range).is_err());

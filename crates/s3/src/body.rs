@@ -52,11 +52,11 @@ impl Declared {
         if md5.as_ref().is_some_and(|md5| !is_md5(md5)) {
             return Err(Refusal::new(400, "InvalidDigest", "The Content-MD5 you specified was invalid."));
         }
-        if let Some((algorithm, value)) = &checksum {
-            if !algorithm.fits(value) {
-                let header = format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase());
-                return Err(Refusal::invalid_request(format!("Value for {header} header is invalid.")));
-            }
+        if let Some((algorithm, value)) = &checksum
+            && !algorithm.fits(value)
+        {
+            let header = format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase());
+            return Err(Refusal::invalid_request(format!("Value for {header} header is invalid.")));
         }
         let mut wanted: BTreeSet<ChecksumAlgorithm> =
             named.map(convert::algorithm).transpose()?.into_iter().collect();
@@ -103,10 +103,10 @@ impl Declared {
         if self.len.is_some_and(|len| len != staged.size) {
             return Err(ObjectError::Body("another length than declared".into()).into());
         }
-        if let Some(md5) = &self.md5 {
-            if BASE64.decode(md5).ok() != hex::decode(&staged.md5).ok() {
-                return Err(ObjectError::BadDigest("Content-MD5".into()).into());
-            }
+        if let Some(md5) = &self.md5
+            && BASE64.decode(md5).ok() != hex::decode(&staged.md5).ok()
+        {
+            return Err(ObjectError::BadDigest("Content-MD5".into()).into());
         }
         if let Some((algorithm, value)) = &self.checksum {
             staged.require(*algorithm, value)?;

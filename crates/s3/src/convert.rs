@@ -250,11 +250,11 @@ impl ReadConditions<'_> {
             Verdict::Go => Ok(()),
             Verdict::Failed => Err(Refusal::precondition_failed()),
             Verdict::NotModified => {
-                let mut refusal = Refusal::new(304, "NotModified", "Not Modified");
-                if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", info.etag)) {
-                    refusal.headers.insert(http::header::ETAG, etag);
-                }
-                Err(refusal)
+                let refusal = Refusal::new(304, "NotModified", "Not Modified");
+                Err(match HeaderValue::from_str(&format!("\"{}\"", info.etag)) {
+                    Ok(etag) => refusal.with_header(http::header::ETAG, etag),
+                    Err(_) => refusal,
+                })
             }
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use headwater_objects::{BlobError, CommitError, ObjectError, StoreError};
 use headwater_wire::Fault;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use s3s::{S3Error, S3ErrorCode};
 
 /// Why an operation did not happen, as S3 says it.
@@ -13,12 +13,19 @@ pub(crate) struct Refusal {
     pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
     pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
+    /// What the answer says besides; seldom anything, and errors are moved about a lot.
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status, headers: HeaderMap::new() }
+        Self { code: code.into(), message: message.into(), status, headers: None }
+    }
+
+    /// The same with a header.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().insert(name, value);
+        self
     }
 
     pub(crate) fn invalid_argument(message: impl Into<String>) -> Self {
@@ -52,7 +59,7 @@ impl Refusal {
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { code: fault.code, message: fault.message, status: fault.status, headers: HeaderMap::new() }
+        Self { code: fault.code, message: fault.message, status: fault.status, headers: None }
     }
 }
 
@@ -63,8 +70,8 @@ impl From<Refusal> for S3Error {
         error.set_status_code(
             StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         );
-        if !refusal.headers.is_empty() {
-            error.set_headers(refusal.headers);
+        if let Some(headers) = refusal.headers {
+            error.set_headers(*headers);
         }
         error
     }

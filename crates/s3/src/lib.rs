@@ -156,9 +156,10 @@ impl Face for S3Face {
     }
 
     async fn handle(&self, request: VerifiedRequest) -> Response<AnswerBody> {
-        let (arrival, request) = match Arrival::take(request) {
-            Ok(taken) => taken,
-            Err((arrival, fault)) => {
+        let (arrival, request) = Arrival::take(request);
+        let request = match request {
+            Ok(request) => request,
+            Err(fault) => {
                 return arrival.sign(s3_fault(&fault, &arrival.path, &arrival.context.request_id));
             }
         };

@@ -71,10 +71,10 @@ fn read_exact_at(file: &File, range: Range<u64>) -> Result<Vec<u8>, BlobError> {
 impl OpenFile {
     /// A whole block, checked.
     fn block(&self, block: u64) -> Result<Bytes, BlobError> {
-        if let Some((number, bytes)) = &*self.latest.lock().expect("no holder of this lock panics") {
-            if *number == block {
-                return Ok(bytes.clone());
-            }
+        if let Some((number, bytes)) = &*self.latest.lock().expect("no holder of this lock panics")
+            && *number == block
+        {
+            return Ok(bytes.clone());
         }
         let start = block * BLOCK_BYTES as u64;
         let end = self.trailer.len.min(start + BLOCK_BYTES as u64);

@@ -1,5 +1,7 @@
 //! The catalog over the in-memory store: what its verbs promise to faces and deliveries.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

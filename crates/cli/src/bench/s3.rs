@@ -79,7 +79,7 @@ pub async fn large_object(bed: Bed) -> anyhow::Result<Vec<Row>> {
     bed.aws.create_bucket(BUCKET).await?;
     let client = bed.target.client(PARALLEL_PARTS)?;
     let parts = LARGE / PART;
-    let body = Bytes::from((0..PART).map(|at| (at * 31 >> 7) as u8).collect::<Vec<u8>>());
+    let body = Bytes::from((0..PART).map(|at| ((at * 31) >> 7) as u8).collect::<Vec<u8>>());
     let started = s3(&client, "POST", &format!("/{BUCKET}/large?uploads"), None, Bytes::new()).await?;
     let text = String::from_utf8_lossy(&started).into_owned();
     let upload = text.split_once("<UploadId>").and_then(|(_, rest)| rest.split_once("</UploadId>"));

@@ -88,6 +88,7 @@ impl Report {
     fn json(&self) -> serde_json::Value {
         let ms = |duration: Duration| (duration.as_secs_f64() * 10_000.0).round() / 10.0;
         json!({
+            "records": self.records,
             "accepted": self.accepted,
             "delivered": self.delivered,
             "dead_lettered": self.dead_lettered,
@@ -130,7 +131,9 @@ impl Report {
 
     fn figures(&self) -> String {
         let mut table = output::table(&["", ""], &[1]);
-        let mut line = |name: &str, value: String| drop(table.add_row([name.to_owned(), value]));
+        let mut line = |name: &str, value: String| {
+            table.add_row([name.to_owned(), value]);
+        };
         line("accepted", output::grouped(self.accepted));
         line("delivered", output::grouped(self.delivered));
         line("dead-lettered", output::grouped(self.dead_lettered));

@@ -159,14 +159,17 @@ pub(super) async fn vanished(
     let policy = crawler.shape.schema_change_policy.clone().unwrap_or_default();
     let behavior = policy.delete_behavior.as_deref().unwrap_or("DEPRECATE_IN_DATABASE");
     let database = crawler.shape.database_name.as_deref().unwrap_or_default();
+    if behavior == "LOG" {
+        return Ok(());
+    }
     let mut after = None;
-    while behavior != "LOG" {
+    loop {
         let tables = state
             .catalog()
             .tables(scope, database, after.as_deref(), TABLES_AT_ONCE)
             .await
             .map_err(failed)?;
-        let Some(last) = tables.last() else { break };
+        let Some(last) = tables.last() else { return Ok(()) };
         after = Some(last.key.table.clone());
         for table in tables {
             let kept = table.parameters.get(KEPT_BY) == Some(&crawler.name)
@@ -186,7 +189,6 @@ pub(super) async fn vanished(
             }
         }
     }
-    Ok(())
 }
 
 /// Whether a location is a target's or below it.

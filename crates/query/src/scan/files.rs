@@ -109,8 +109,12 @@ pub struct Snapshot {
     scanned: Arc<AtomicU64>,
     pinned: AtomicUsize,
     listed: AtomicUsize,
-    locations: std::sync::Mutex<HashMap<(Location, Option<(Lsn, Lsn)>), Cell>>,
+    /// By location and the range of commits that is read.
+    locations: std::sync::Mutex<HashMap<Listing, Cell>>,
 }
+
+/// What is listed once: a location, and the commits whose objects count, if not all.
+type Listing = (Location, Option<(Lsn, Lsn)>);
 
 impl Snapshot {
     /// No files yet. `scanned` counts every byte of table data read.

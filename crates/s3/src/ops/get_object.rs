@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::Stream;
 use futures::stream::BoxStream;
 use headwater_objects::{ObjectError, ObjectInfo};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use s3s::dto::{self, GetObjectInput, GetObjectOutput, StreamingBlob};
 use s3s::stream::{ByteStream, RemainingLength};
 use s3s::{S3Request, S3Response, StdError};
@@ -80,11 +80,7 @@ pub(crate) fn served(
 ) -> Result<Range<u64>, Refusal> {
     match (range, part) {
         (None, None) => Ok(0..size),
-        (Some(range), None) => range.check(size).map_err(|_| {
-            let mut refusal = Refusal::from(ObjectError::BadRange(size));
-            refusal.headers = unsatisfied(size);
-            refusal
-        }),
+        (Some(range), None) => range.check(size).map_err(|_| unsatisfied(size)),
         (None, Some((_, Some(range)))) => Ok(range),
         (None, Some((n, None))) if n < 1 => {
             Err(Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))
@@ -98,13 +94,13 @@ pub(crate) fn served(
     }
 }
 
-fn unsatisfied(size: u64) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
-        headers.insert(http::header::CONTENT_RANGE, value);
+fn unsatisfied(size: u64) -> Refusal {
+    let refusal = Refusal::from(ObjectError::BadRange(size))
+        .with_header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    match HeaderValue::from_str(&format!("bytes */{size}")) {
+        Ok(value) => refusal.with_header(http::header::CONTENT_RANGE, value),
+        Err(_) => refusal,
     }
-    headers
 }
 
 pub(crate) fn content_range(range: &Range<u64>, size: u64) -> String {

@@ -37,12 +37,12 @@ pub(crate) async fn call(
         checksum.checksum_type = Some(convert::checksum_type(info.checksums.composite));
         output.checksum = Some(checksum);
     }
-    if asked("ObjectParts") {
-        if let Some(parts) = codec.objects.object_parts(&bucket, &key).await? {
-            let limit = convert::page_size(input.max_parts, "max-parts")?;
-            let after = input.part_number_marker.and_then(|marker| usize::try_from(marker).ok()).unwrap_or(0);
-            output.object_parts = Some(page(&parts, after, limit, &info.checksums.values));
-        }
+    if asked("ObjectParts")
+        && let Some(parts) = codec.objects.object_parts(&bucket, &key).await?
+    {
+        let limit = convert::page_size(input.max_parts, "max-parts")?;
+        let after = input.part_number_marker.and_then(|marker| usize::try_from(marker).ok()).unwrap_or(0);
+        output.object_parts = Some(page(&parts, after, limit, &info.checksums.values));
     }
     Ok(S3Response::new(output))
 }

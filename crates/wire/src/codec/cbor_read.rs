@@ -277,13 +277,14 @@ mod tests {
 
     #[derive(Deserialize, Debug, PartialEq)]
     enum Kind {
-        LATEST,
+        #[serde(rename = "LATEST")]
+        Latest,
     }
 
     #[test]
     fn definite_and_indefinite_lengths_read_alike() {
         let wanted =
-            Everything { a: None, b: vec!["x".into(), "yz".into()], c: Some(1.5), kind: Kind::LATEST };
+            Everything { a: None, b: vec!["x".into(), "yz".into()], c: Some(1.5), kind: Kind::Latest };
         // {"a": null, "b": ["x", "yz"], "c": 1.5, "kind": "LATEST", "more": {1: [2]}}
         let definite =
             hex::decode("a56161f6616282617862797a6163f93e00646b696e64664c4154455354646d6f7265a1018102")

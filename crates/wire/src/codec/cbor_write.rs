@@ -202,38 +202,27 @@ impl<'w> ser::Serializer for &'w mut Writer {
     }
 }
 
-impl ser::SerializeSeq for Open<'_> {
-    type Ok = ();
-    type Error = WriteError;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), WriteError> {
-        value.serialize(&mut *self.writer)
-    }
-    fn end(self) -> Result<(), WriteError> {
-        self.close()
-    }
+/// Serde's three traits of sequences say one thing: another element.
+macro_rules! sequences {
+    ($($of:ident::$another:ident),*) => {$(
+        impl ser::$of for Open<'_> {
+            type Ok = ();
+            type Error = WriteError;
+            fn $another<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), WriteError> {
+                value.serialize(&mut *self.writer)
+            }
+            fn end(self) -> Result<(), WriteError> {
+                self.close()
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeTuple for Open<'_> {
-    type Ok = ();
-    type Error = WriteError;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), WriteError> {
-        value.serialize(&mut *self.writer)
-    }
-    fn end(self) -> Result<(), WriteError> {
-        self.close()
-    }
-}
-
-impl ser::SerializeTupleStruct for Open<'_> {
-    type Ok = ();
-    type Error = WriteError;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), WriteError> {
-        value.serialize(&mut *self.writer)
-    }
-    fn end(self) -> Result<(), WriteError> {
-        self.close()
-    }
-}
+sequences!(
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field
+);
 
 impl ser::SerializeMap for Open<'_> {
     type Ok = ();

@@ -317,12 +317,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Decodes `body` cut at `cuts`; gives data and trailers.
-    fn decode(
-        mut decoder: ChunkDecoder,
-        body: &[u8],
-        cuts: &[usize],
-    ) -> Result<(Vec<u8>, Vec<(String, String)>), ChunkError> {
+    /// Data and trailers.
+    type Decoded = (Vec<u8>, Vec<(String, String)>);
+
+    /// Decodes `body` cut at `cuts`.
+    fn decode(mut decoder: ChunkDecoder, body: &[u8], cuts: &[usize]) -> Result<Decoded, ChunkError> {
         let mut at: Vec<usize> =
             cuts.iter().map(|cut| cut % (body.len() + 1)).chain([0, body.len()]).collect();
         at.sort_unstable();
