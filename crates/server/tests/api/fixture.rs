@@ -33,9 +33,17 @@ impl Fixture {
         Self::start_with(Self::config()).await
     }
 
+    /// A node in memory whose time passes only when it is told to.
+    pub async fn start_simulated(seams: Seams) -> Self {
+        Self::of(Node::start_with(Self::config(), seams).await.unwrap())
+    }
+
     /// A node as configured.
     pub async fn start_with(config: Config) -> Self {
-        let node = Node::start(config).await.unwrap();
+        Self::of(Node::start(config).await.unwrap())
+    }
+
+    fn of(node: Node) -> Self {
         let client = |user| client(&node.endpoint(), user);
         let (alice, bob) = (client(ALICE), client(BOB));
         Self { node, alice, bob, data: None }

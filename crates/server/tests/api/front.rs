@@ -1,10 +1,14 @@
 //! The front door: who is let in, how refusals are spelled, what is bounded.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use bytes::Bytes;
+use headwater_base::{Clock, Seams, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::fixture::{ALICE, Fixture, client};
+use crate::fixture::{ALICE, Fixture, REGION, client};
 use headwater_server::Config;
 use serde_json::{Value, json};
 
@@ -180,6 +184,57 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     if let Ok(answer) = fixture.alice.send("kinesis", "POST", "/", &headers, body.into()).await {
         assert_eq!(answer.status, 413);
     }
+    fixture.node.stop().await;
+}
+
+/// A signed request whose client falls silent in the middle of the body, as the bytes it sends.
+fn broken_off(fixture: &Fixture, service: &str, head: http::request::Builder, now: Timestamp) -> Vec<u8> {
+    use headwater_wire::sigv4::{Credentials, SignedPayload, Signer};
+    let body = br#"{"Limit": 10}"#;
+    let head = head.header("host", fixture.node.addr().to_string()).header("content-length", body.len());
+    let mut head = head.body(()).unwrap().into_parts().0;
+    let signer = Signer::new(Credentials::new(ALICE.0, ALICE.1), REGION, service);
+    signer.sign(&mut head, SignedPayload::Whole(body), now);
+    let mut bytes = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
+    for (name, value) in &head.headers {
+        bytes.extend_from_slice(format!("{name}: {}\r\n", value.to_str().unwrap()).as_bytes());
+    }
+    bytes.extend_from_slice(b"connection: close\r\n\r\n");
+    bytes.extend_from_slice(&body[..5]);
+    bytes
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_is_told_so_and_stores_nothing() {
+    let start = Seams::system().clock.now();
+    let seams = Seams::simulated(start, 1);
+    let fixture = Fixture::start_simulated(seams.clone()).await;
+    fixture.alice.send("s3", "PUT", "/bucket", &[], Bytes::new()).await.unwrap();
+    let json = http::Request::post("/").header("x-amz-target", "Kinesis_20131202.ListStreams");
+    let put = http::Request::put("/bucket/key");
+    for (service, head, status) in [("kinesis", json, "408"), ("s3", put, "400")] {
+        let mut stream = TcpStream::connect(fixture.node.addr()).await.unwrap();
+        let sent = broken_off(&fixture, service, head, seams.clock.now());
+        stream.write_all(&sent).await.unwrap();
+        let (mut answer, is_over) = (Vec::new(), AtomicBool::new(false));
+        let reading = async {
+            stream.read_to_end(&mut answer).await.unwrap();
+            is_over.store(true, Ordering::Release);
+        };
+        // The node's patience begins when it has read what there is; time passes until it ends.
+        let passing = async {
+            while !is_over.load(Ordering::Acquire) {
+                seams.clock.advance(Duration::from_secs(1));
+                Clock::system().sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::join!(reading, passing);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.contains("RequestTimeout"), "{answer}");
+    }
+    let listed = fixture.alice.send("s3", "GET", "/bucket", &[], Bytes::new()).await.unwrap();
+    assert!(!String::from_utf8_lossy(&listed.body).contains("<Key>"));
     fixture.node.stop().await;
 }
 
