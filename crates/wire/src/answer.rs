@@ -1,8 +1,11 @@
-//! Answers: whole bodies, and faults in the spelling of each protocol.
+//! Answers: whole bodies, bodies that come piece by piece, and faults in the spelling of each
+//! protocol.
 
 use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use quick_xml::escape::escape;
 
 use crate::{Answer, Codec, Fault};
@@ -18,6 +21,15 @@ pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Byt
     let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// An answer whose body comes piece by piece. The next piece is asked for only when the connection
+/// takes it, and never again once the client is gone: then the stream is dropped.
+pub fn streamed(content_type: &'static str, pieces: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
+    let frames = pieces.map(|piece| Ok::<_, std::io::Error>(Frame::data(piece)));
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

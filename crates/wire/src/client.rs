@@ -9,6 +9,7 @@
 //! [`Client::json`] repeats such calls, and those the service asked to repeat, a bounded number of
 //! times.
 
+mod events;
 mod sign;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+pub use events::Events;
 pub use sign::{Credentials, SigningKeys, sign};
 
 use crate::Fault;
@@ -192,6 +194,23 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, ClientError> {
+        let sent = self.0.http.request(self.signed(service, method, path, headers, body)?);
+        let exchange = async {
+            let (head, body) = sent.await.map_err(|e| self.unreachable(&e))?.into_parts();
+            let body = body.collect().await.map_err(|e| self.unreachable(&e))?.to_bytes();
+            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        };
+        self.0.seams.clock.timeout(ATTEMPT_MAX, exchange).await.unwrap_or_else(|| Err(self.late()))
+    }
+
+    fn signed(
+        &self,
+        service: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<http::Request<Full<Bytes>>, ClientError> {
         let inner = &self.0;
         let mut request = http::Request::builder()
             .method(method)
@@ -202,14 +221,7 @@ impl Client {
         }
         let request = request.body(body).map_err(|e| ClientError::Invalid(e.to_string()))?;
         let signed = sign(request, &inner.keys, service, &inner.region, inner.seams.clock.now());
-        let sent = inner.http.request(signed.map(Full::new));
-        let exchange = async {
-            let (head, body) = sent.await.map_err(|e| self.unreachable(&e))?.into_parts();
-            let body = body.collect().await.map_err(|e| self.unreachable(&e))?.to_bytes();
-            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
-        };
-        let late = || self.unreachable(&std::io::Error::from(std::io::ErrorKind::TimedOut));
-        inner.seams.clock.timeout(ATTEMPT_MAX, exchange).await.unwrap_or_else(|| Err(late()))
+        Ok(signed.map(Full::new))
     }
 
     /// Asks without a signature: health, metrics, and tests of refusals.
@@ -227,6 +239,10 @@ impl Client {
         let (head, body) = self.0.http.request(request).await.map_err(|e| self.unreachable(&e))?.into_parts();
         let body = body.collect().await.map_err(|e| self.unreachable(&e))?.to_bytes();
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    fn late(&self) -> ClientError {
+        self.unreachable(&std::io::Error::from(std::io::ErrorKind::TimedOut))
     }
 
     fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {

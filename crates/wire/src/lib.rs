@@ -7,6 +7,8 @@
 pub mod answer;
 pub mod client;
 mod codec;
+pub mod event_stream;
+mod events;
 mod face;
 mod fault;
 mod operation;
@@ -14,6 +16,7 @@ pub mod sigv4;
 mod value;
 
 pub use codec::Codec;
+pub use events::{Emission, Emissions, EventOperation, Hold};
 pub use face::{
     Access, Answer, AnswerBody, Authority, Context, Face, OperationRow, Outcome, RawBody, Secret,
     VerifiedRequest,

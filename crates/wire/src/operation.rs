@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{self, REQUEST_ID};
-use crate::{Access, Answer, Codec, Context, Fault, OperationRow, Outcome, RawBody, VerifiedRequest};
+use crate::events::{self, EventOperation};
+use crate::{Access, Answer, Codec, Context, Fault, OperationRow, Outcome, RawBody, VerifiedRequest, event_stream};
 
 /// One operation of a JSON/CBOR service whose state is `F`.
 pub trait Operation<F>: Send + Sync + 'static {
@@ -39,7 +40,7 @@ pub struct OperationSet<F> {
 }
 
 type Call<F> = Box<
-    dyn for<'a> Fn(&'a F, &'a Context, Codec, Bytes) -> BoxFuture<'a, Result<Bytes, Fault>> + Send + Sync,
+    dyn for<'a> Fn(&'a F, &'a Context, Codec, Bytes) -> BoxFuture<'a, Result<Answer, Fault>> + Send + Sync,
 >;
 
 impl<F> std::fmt::Debug for OperationSet<F> {
@@ -59,6 +60,16 @@ impl<F: Send + Sync + 'static> OperationSet<F> {
     pub fn with<O: Operation<F>>(mut self) -> Self {
         self.rows.push(OperationRow { name: O::NAME, works: true });
         let call: Call<F> = Box::new(|face, cx, codec, body| Box::pin(run::<F, O>(face, cx, codec, body)));
+        self.calls.insert(O::NAME, call);
+        self
+    }
+
+    /// Adds a working operation that answers with events.
+    #[must_use]
+    pub fn with_events<O: EventOperation<F>>(mut self) -> Self {
+        self.rows.push(OperationRow { name: O::NAME, works: true });
+        let call: Call<F> =
+            Box::new(|face, cx, codec, body| Box::pin(run_events::<F, O>(face, cx, codec, body)));
         self.calls.insert(O::NAME, call);
         self
     }
@@ -93,10 +104,7 @@ impl<F: Send + Sync + 'static> OperationSet<F> {
         };
         let operation = row.map_or("Unknown", |row| row.name);
         let fault = result.as_ref().err().map(|fault| fault.code.clone());
-        let mut response = match result {
-            Ok(body) => answer::whole(StatusCode::OK, codec.content_type(), body),
-            Err(fault) => answer::coded(codec, &fault),
-        };
+        let mut response = result.unwrap_or_else(|fault| answer::coded(codec, &fault));
         if let Ok(id) = HeaderValue::from_str(&context.request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -111,17 +119,33 @@ impl<F: Send + Sync + 'static> Default for OperationSet<F> {
     }
 }
 
-async fn run<F, O: Operation<F>>(face: &F, cx: &Context, codec: Codec, body: Bytes) -> Result<Bytes, Fault> {
-    if !codec.is_object(&body) {
-        return Err(Fault::client("SerializationException", "the body is not an object with named members"));
-    }
-    let input: O::Input = codec.decode(&body)?;
-    // Large bodies are not kept beside what was read from them.
-    drop(body);
+async fn run<F, O: Operation<F>>(face: &F, cx: &Context, codec: Codec, body: Bytes) -> Result<Answer, Fault> {
+    let input: O::Input = read(codec, body)?;
     let access = O::access(face, cx, &input)?;
     cx.authority.check(&cx.caller, &access, None).await?;
     let output = O::call(face, cx, input).await?;
-    codec.encode(&output)
+    Ok(answer::whole(StatusCode::OK, codec.content_type(), codec.encode(&output)?))
+}
+
+async fn run_events<F, O: EventOperation<F>>(
+    face: &F,
+    cx: &Context,
+    codec: Codec,
+    body: Bytes,
+) -> Result<Answer, Fault> {
+    let input: O::Input = read(codec, body)?;
+    let access = O::access(face, cx, &input)?;
+    cx.authority.check(&cx.caller, &access, None).await?;
+    let emissions = O::call(face, cx, input).await?;
+    Ok(answer::streamed(event_stream::CONTENT_TYPE, events::frames(codec, O::EVENT, emissions)))
+}
+
+/// Takes the body, so that large ones are not kept beside what was read from them.
+fn read<I: DeserializeOwned>(codec: Codec, body: Bytes) -> Result<I, Fault> {
+    if !codec.is_object(&body) {
+        return Err(Fault::client("SerializationException", "the body is not an object with named members"));
+    }
+    codec.decode(&body)
 }
 
 fn unknown(name: &str, refused: bool) -> Fault {

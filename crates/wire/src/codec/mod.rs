@@ -54,6 +54,14 @@ impl Codec {
         }
     }
 
+    /// The content type of a message's payload in an event stream.
+    pub(crate) fn event_content_type(self) -> &'static str {
+        match self {
+            Self::Json10 | Self::Json11 => "application/json",
+            Self::Cbor => "application/cbor",
+        }
+    }
+
     /// Reads a request's members. No body at all means no members.
     ///
     /// # Errors
