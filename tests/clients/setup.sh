@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the tests need beside Rust: strace for the store's crash-point tests, and the virtual
-# environment of the client tests, tests/clients/.venv with requirements.txt in it. Does nothing
-# when all of it is already there.
+# Installs what the tests need beside Rust: strace for the store's crash-point tests, the virtual
+# environment of the client tests, tests/clients/.venv with requirements.txt in it, and the AWS SDK
+# for JavaScript in tests/clients/js/node_modules. Does nothing for what is already there.
 set -eu
 cd "$(dirname "$0")"
 
@@ -14,9 +14,13 @@ fail() {
     exit 1
 }
 
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
 # Debian splits `venv` and `ensurepip` from Python: a fresh machine may have one without the other.
 install_with_apt() {
-    if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+    if have apt-get && [ "$(id -u)" = 0 ]; then
         echo "tests/clients: installing $* with apt-get"
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
     else
@@ -24,21 +28,37 @@ install_with_apt() {
     fi
 }
 
+python_clients() {
+    if [ -f "$STAMP" ] && cmp -s "$STAMP" requirements.txt && "$VENV/bin/python" -c '' 2>/dev/null; then
+        return
+    fi
+    have "$PYTHON" || install_with_apt python3 python3-venv
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "needs Python 3.11 or newer, $PYTHON is $("$PYTHON" --version); set PYTHON=/path/to/a/newer/one"
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || install_with_apt python3-venv
+
+    echo "tests/clients: installing boto3, the AWS CLI, awswrangler, pandas, … into $VENV"
+    rm -rf "$VENV"
+    "$PYTHON" -m venv "$VENV"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+    cp requirements.txt "$STAMP"
+}
+
+javascript_clients() {
+    if [ -f js/node_modules/.installed ] && cmp -s js/node_modules/.installed js/package-lock.json; then
+        return
+    fi
+    if ! { have node && have npm; } && ! (install_with_apt nodejs npm); then
+        echo "tests/clients: NO NODE.JS: the tests with the AWS SDK for JavaScript will be SKIPPED" >&2
+        return
+    fi
+    echo "tests/clients: installing the AWS SDK for JavaScript into tests/clients/js/node_modules"
+    (cd js && npm ci --silent --no-audit --no-fund)
+    cp js/package-lock.json js/node_modules/.installed
+}
+
 if [ "$(uname)" = Linux ]; then
-    command -v strace >/dev/null 2>&1 || install_with_apt strace
+    have strace || install_with_apt strace
 fi
-
-if [ -f "$STAMP" ] && cmp -s "$STAMP" requirements.txt && "$VENV/bin/python" -c '' 2>/dev/null; then
-    exit 0
-fi
-
-command -v "$PYTHON" >/dev/null 2>&1 || install_with_apt python3 python3-venv
-"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "needs Python 3.11 or newer, $PYTHON is $("$PYTHON" --version); set PYTHON=/path/to/a/newer/one"
-"$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || install_with_apt python3-venv
-
-echo "tests/clients: installing boto3, the AWS CLI, awswrangler, pandas, … into $VENV"
-rm -rf "$VENV"
-"$PYTHON" -m venv "$VENV"
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-cp requirements.txt "$STAMP"
+python_clients
+javascript_clients

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EventStreamError
 from conftest import ALICE, BOB
 
 
@@ -221,3 +221,112 @@ def test_the_command_line_works(aws, unique, tmp_path):
     aws("kinesis", "delete-stream", "--stream-name", name)
     done = aws("kinesis", "describe-stream", "--stream-name", name, check=False)
     assert done.returncode != 0 and "ResourceNotFoundException" in done.stderr
+
+
+@pytest.fixture
+def consumer(kinesis, unique):
+    """A consumer of a stream of one shard: the stream's name and the consumer's ARN."""
+    name = unique("stream")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    arn = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    registered = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="risk", Tags={"team": "fraud"})
+    yield name, registered["Consumer"]["ConsumerARN"]
+    kinesis.delete_stream(StreamName=name, EnforceConsumerDeletion=True)
+
+
+def subscribe(kinesis, consumer, kind, **position):
+    return kinesis.subscribe_to_shard(
+        ConsumerARN=consumer, ShardId="shardId-000000000000", StartingPosition={"Type": kind, **position}
+    )["EventStream"]
+
+
+def test_consumers_are_registered_listed_and_removed(kinesis, consumer):
+    name, arn = consumer
+    stream = arn.split("/consumer/")[0]
+    described = kinesis.describe_stream_consumer(ConsumerARN=arn)["ConsumerDescription"]
+    assert (described["ConsumerName"], described["ConsumerStatus"]) == ("risk", "ACTIVE")
+    assert described["StreamARN"] == stream
+    assert arn == f"{stream}/consumer/risk:{int(described['ConsumerCreationTimestamp'].timestamp())}"
+    assert kinesis.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "team", "Value": "fraud"}]
+    for n in range(3):
+        kinesis.register_stream_consumer(StreamARN=stream, ConsumerName=f"more-{n}")
+    pages = kinesis.get_paginator("list_stream_consumers").paginate(
+        StreamARN=stream, PaginationConfig={"PageSize": 2}
+    )
+    names = [[consumer["ConsumerName"] for consumer in page["Consumers"]] for page in pages]
+    assert names == [["more-0", "more-1"], ["more-2", "risk"]]
+    summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    assert summary["ConsumerCount"] == 4
+    kinesis.deregister_stream_consumer(StreamARN=stream, ConsumerName="more-0")
+    code, _ = refusal(kinesis.describe_stream_consumer, StreamARN=stream, ConsumerName="more-0")
+    assert code == "ResourceNotFoundException"
+    assert refusal(kinesis.register_stream_consumer, StreamARN=stream, ConsumerName="risk")[0] == "ResourceInUseException"
+    assert refusal(kinesis.delete_stream, StreamName=name)[0] == "ResourceInUseException"
+
+
+def test_the_cli_manages_consumers(aws, consumer):
+    _, arn = consumer
+    stream = arn.split("/consumer/")[0]
+    listed = json.loads(aws("kinesis", "list-stream-consumers", "--stream-arn", stream))
+    assert [known["ConsumerARN"] for known in listed["Consumers"]] == [arn]
+    described = json.loads(aws("kinesis", "describe-stream-consumer", "--consumer-arn", arn))
+    assert described["ConsumerDescription"]["StreamARN"] == stream
+    made = json.loads(aws("kinesis", "register-stream-consumer", "--stream-arn", stream, "--consumer-name", "cli"))
+    aws("kinesis", "deregister-stream-consumer", "--consumer-arn", made["Consumer"]["ConsumerARN"])
+    # The CLI leaves out subscribe-to-shard, as it does every operation that answers with events.
+    unknown = aws("kinesis", "subscribe-to-shard", check=False)
+    assert unknown.returncode != 0 and "Invalid choice" in unknown.stderr
+
+
+def test_records_are_pushed_to_a_subscriber(kinesis, client, consumer):
+    name, arn = consumer
+    kinesis.put_record(StreamName=name, Data=b"before", PartitionKey="k")
+    events = iter(subscribe(kinesis, arn, "TRIM_HORIZON"))
+    first = next(events)["SubscribeToShardEvent"]
+    assert [record["Data"] for record in first["Records"]] == [b"before"]
+    producer, waits = client("kinesis"), []
+    for n in range(50):
+        begun = time.monotonic()
+        put = producer.put_record(StreamName=name, Data=str(n).encode(), PartitionKey="k")
+        event = next(events)["SubscribeToShardEvent"]
+        waits.append(time.monotonic() - begun)
+        assert [record["Data"] for record in event["Records"]] == [str(n).encode()]
+        assert event["Records"][0]["SequenceNumber"] == put["SequenceNumber"]
+        assert int(event["ContinuationSequenceNumber"]) > int(put["SequenceNumber"])
+        assert event["MillisBehindLatest"] == 0
+    assert sorted(waits)[25] < 0.5, "pushed at once, not at the next heartbeat"
+
+
+def test_an_idle_subscription_says_that_it_lives(kinesis, consumer):
+    _, arn = consumer
+    begun = time.monotonic()
+    events = subscribe(kinesis, arn, "LATEST")
+    seen = [next(iter(events))["SubscribeToShardEvent"] for _ in range(2)]
+    assert 4 < time.monotonic() - begun < 10
+    assert [event["Records"] for event in seen] == [[], []]
+    first, second = (int(event["ContinuationSequenceNumber"]) for event in seen)
+    assert first < second
+    events.close()
+    # A new subscription goes on where the last one was.
+    kinesis.put_record(StreamName=consumer[0], Data=b"later", PartitionKey="k")
+    again = subscribe(kinesis, arn, "AFTER_SEQUENCE_NUMBER", SequenceNumber=str(second))
+    assert [record["Data"] for record in next(iter(again))["SubscribeToShardEvent"]["Records"]] == [b"later"]
+
+
+def test_a_later_subscription_takes_over(kinesis, client, consumer):
+    name, arn = consumer
+    first = iter(subscribe(kinesis, arn, "LATEST"))
+    next(first)
+    other = client("kinesis")
+    code, message = refusal(subscribe, kinesis=other, consumer=arn, kind="LATEST")
+    assert code == "ResourceInUseException"
+    assert message.startswith("Another active subscription exists for this consumer")
+    time.sleep(5.1)
+    second = iter(subscribe(other, arn, "LATEST"))
+    with pytest.raises(EventStreamError) as ended:
+        while True:
+            next(first)
+    assert ended.value.response["Error"]["Code"] == "ResourceInUseException"
+    next(second)
+    kinesis.put_record(StreamName=name, Data=b"x", PartitionKey="k")
+    assert [record["Data"] for record in next(second)["SubscribeToShardEvent"]["Records"]] == [b"x"]

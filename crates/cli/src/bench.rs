@@ -112,6 +112,7 @@ const GROUPS: &[(&str, Measure)] = &[
     ("kinesis put_records", |bed| Box::pin(kinesis::put_records(bed))),
     ("kinesis put_record", |bed| Box::pin(kinesis::put_record(bed))),
     ("kinesis put to get", |bed| Box::pin(kinesis::put_to_get(bed))),
+    ("kinesis put to push", |bed| Box::pin(kinesis::put_to_push(bed))),
     ("stream to parquet", |bed| Box::pin(delivery::sustained(bed))),
     ("freshness", |bed| Box::pin(delivery::freshness(bed))),
     ("s3 small objects", |bed| Box::pin(s3::small_objects(bed))),

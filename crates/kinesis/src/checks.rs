@@ -121,6 +121,14 @@ impl Checks {
         self.pattern(&path, value, r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+", is_stream_arn);
     }
 
+    /// A consumer's ARN, if it is there.
+    pub(crate) fn consumer_arn(&mut self, path: impl Display, value: Option<&str>) {
+        const PATTERN: &str =
+            r"^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+";
+        self.length(&path, value, 1, 2048);
+        self.pattern(&path, value, PATTERN, is_consumer_arn);
+    }
+
     /// A sequence number, if it is there.
     pub(crate) fn sequence_number(&mut self, path: impl Display, value: Option<&str>) {
         self.pattern(&path, value, r"0|([1-9]\d{0,128})", |text| is_decimal(text, 129));
@@ -169,6 +177,14 @@ fn is_stream_arn(text: &str) -> bool {
         && account.len() == 12
         && account.bytes().all(|b| b.is_ascii_digit())
         && name.is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace))
+}
+
+fn is_consumer_arn(text: &str) -> bool {
+    let resource = text.split_once(":stream/").map_or("", |(_, resource)| resource);
+    let (stream, consumer) = resource.split_once("/consumer/").unwrap_or_default();
+    let (name, epoch) = consumer.split_once(':').unwrap_or_default();
+    let is_number = !epoch.is_empty() && epoch.bytes().all(|b| b.is_ascii_digit());
+    is_stream_arn(text) && is_name(stream) && is_name(name) && is_number
 }
 
 fn is_decimal(text: &str, digits_max: usize) -> bool {
@@ -222,6 +238,16 @@ mod tests {
             assert!(!message(|c| c.hash_key("k", Some(bad))).is_empty(), "{bad}");
         }
         assert_eq!(message(|c| c.stream_arn("a", Some("arn:aws:kinesis:r:000000000001:stream/x"))), "");
+        let consumer = "arn:aws:kinesis:r:000000000001:stream/x/consumer/c:1700000000";
+        assert_eq!(message(|c| c.consumer_arn("a", Some(consumer))), "");
+        for bad in [
+            &consumer[..consumer.len() - 11],
+            &consumer.replace("/consumer", ""),
+            "x",
+            &format!("{consumer}x"),
+        ] {
+            assert!(!message(|c| c.consumer_arn("a", Some(bad))).is_empty(), "{bad}");
+        }
         for bad in ["arn:aws:s3:r:000000000001:stream/x", "arn:aws:kinesis:r:1:stream/x", "stream/x"] {
             assert!(!message(|c| c.stream_arn("a", Some(bad))).is_empty(), "{bad}");
         }

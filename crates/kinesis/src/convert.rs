@@ -1,14 +1,18 @@
 //! Between shapes and engine types.
 
 use headwater_base::Timestamp;
-use headwater_streams::{HashKey, NewRecord, Placed, Shard, Stream, StreamMode, StreamRecord, StreamStatus};
+use headwater_streams::{
+    Consumer, HashKey, NewRecord, Placed, Pushed, Shard, Share, Stream, StreamKey, StreamMode, StreamRecord,
+    StreamStatus,
+};
 use headwater_wire::{Blob, EpochTime, Fault};
 
 use crate::fault;
 use crate::sequence::SequenceNumber;
 use crate::shapes::{
-    ChildShard, HashKeyRange, ModeOutput, PutRecordOutput, PutRecordsEntry, PutRecordsResult, RecordOutput,
-    SequenceNumberRange, ShardId, ShardOutput, StreamSummary, Tag,
+    ChildShard, ConsumerDescription, ConsumerOutput, HashKeyRange, ModeOutput, PutRecordOutput,
+    PutRecordsEntry, PutRecordsResult, RecordOutput, SequenceNumberRange, ShardId, ShardOutput,
+    StreamSummary, SubscribeToShardEvent, Tag,
 };
 
 /// A record of a put, whose members were checked before.
@@ -74,6 +78,41 @@ pub(crate) fn children(stream: &Stream, parent: u32) -> Vec<ChildShard> {
         hash_key_range: hash_key_range(shard),
     };
     stream.shards.iter().filter(descends).map(child).collect()
+}
+
+/// An event of a subscription, and its share of the memory for events.
+pub(crate) fn event(pushed: Pushed) -> (SubscribeToShardEvent, Share) {
+    let Pushed { stream, shard, read, time, is_last, share } = pushed;
+    let shard = stream.shard(shard).expect("records are read from shards of the stream");
+    let event = SubscribeToShardEvent {
+        continuation_sequence_number: (!is_last).then(|| SequenceNumber::of_position(shard, read.next, time)),
+        millis_behind_latest: u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX),
+        child_shards: is_last.then(|| children(&stream, shard.index)),
+        records: read.records.into_iter().map(|found| record(shard, found)).collect(),
+    };
+    (event, share)
+}
+
+pub(crate) fn consumer(stream: &StreamKey, consumer: &Consumer) -> ConsumerOutput {
+    ConsumerOutput {
+        consumer_name: consumer.name.as_str().to_owned(),
+        consumer_arn: consumer.arn(stream).to_string(),
+        consumer_status: "ACTIVE",
+        consumer_creation_timestamp: EpochTime(consumer.created),
+    }
+}
+
+pub(crate) fn consumer_description(stream: &StreamKey, described: &Consumer) -> ConsumerDescription {
+    let ConsumerOutput { consumer_name, consumer_arn, consumer_status, consumer_creation_timestamp } =
+        consumer(stream, described);
+    let stream_arn = stream.arn().to_string();
+    ConsumerDescription {
+        consumer_name,
+        consumer_arn,
+        consumer_status,
+        consumer_creation_timestamp,
+        stream_arn,
+    }
 }
 
 /// When a shard took its last record: its children were created then.

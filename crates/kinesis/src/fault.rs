@@ -1,7 +1,7 @@
 //! Engine errors as the service's codes and messages.
 
 use headwater_base::AccountId;
-use headwater_streams::{StreamError, StreamKey};
+use headwater_streams::{ConsumerError, StreamError, StreamKey};
 use headwater_wire::Fault;
 
 /// The fault of an engine error about the stream `key`.
@@ -38,6 +38,53 @@ pub(crate) fn of_record(key: &StreamKey, error: StreamError) -> (String, String)
     } else {
         (fault.code.into_owned(), fault.message)
     }
+}
+
+/// The fault of an engine error about a consumer of the stream `key`.
+pub(crate) fn of_consumer(key: &StreamKey, consumer: &str, error: ConsumerError) -> Fault {
+    let (name, account) = (key.name.as_str(), key.scope.account);
+    match error {
+        ConsumerError::NoSuchConsumer => no_such_consumer(consumer, account),
+        ConsumerError::Exists => {
+            in_use(format!("Consumer {consumer} under stream {name} already exists for account {account}."))
+        }
+        ConsumerError::HasConsumers => in_use(format!(
+            "Stream {name} under account {account} has registered consumers. Deregister them, or set \
+             EnforceConsumerDeletion."
+        )),
+        ConsumerError::InUse => in_use(format!(
+            "Another active subscription exists for this consumer: {account}:{name}:{consumer}"
+        )),
+        ConsumerError::TooMany { what, limit } => of(key, StreamError::TooMany { what, limit }),
+        ConsumerError::Stream(error) => of(key, error),
+    }
+}
+
+/// The fault of an engine error about a consumer's subscription to a shard.
+pub(crate) fn of_subscription(key: &StreamKey, consumer: &str, shard: &str, error: ConsumerError) -> Fault {
+    match error {
+        ConsumerError::InUse => {
+            let fault = of_consumer(key, consumer, error);
+            Fault { message: format!("{}:{shard}", fault.message), ..fault }
+        }
+        error => of_consumer(key, consumer, error),
+    }
+}
+
+/// A fault as the last message of a stream of events, where a failure of the node has another name.
+pub(crate) fn in_events(fault: Fault) -> Fault {
+    if fault.status < 500 {
+        return fault;
+    }
+    Fault { code: "InternalFailureException".into(), ..fault }
+}
+
+pub(crate) fn no_such_consumer(consumer: &str, account: AccountId) -> Fault {
+    Fault::client("ResourceNotFoundException", format!("Consumer {consumer}, account {account} not found."))
+}
+
+fn in_use(message: String) -> Fault {
+    Fault::client("ResourceInUseException", message)
 }
 
 /// A parameter that makes no sense.

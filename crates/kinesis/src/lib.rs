@@ -18,6 +18,7 @@ mod fault;
 mod ops;
 mod sequence;
 mod shapes;
+mod start;
 mod target;
 
 use async_trait::async_trait;
@@ -48,19 +49,24 @@ impl Kinesis {
             .with::<ops::CreateStream>()
             .with::<ops::DecreaseStreamRetentionPeriod>()
             .with::<ops::DeleteStream>()
+            .with::<ops::DeregisterStreamConsumer>()
             .with::<ops::DescribeLimits>()
             .with::<ops::DescribeStream>()
+            .with::<ops::DescribeStreamConsumer>()
             .with::<ops::DescribeStreamSummary>()
             .with::<ops::GetRecords>()
             .with::<ops::GetShardIterator>()
             .with::<ops::IncreaseStreamRetentionPeriod>()
             .with::<ops::ListShards>()
+            .with::<ops::ListStreamConsumers>()
             .with::<ops::ListStreams>()
             .with::<ops::ListTagsForResource>()
             .with::<ops::ListTagsForStream>()
             .with::<ops::PutRecord>()
             .with::<ops::PutRecords>()
+            .with::<ops::RegisterStreamConsumer>()
             .with::<ops::RemoveTagsFromStream>()
+            .with_events::<ops::SubscribeToShard>()
             .with::<ops::TagResource>()
             .with::<ops::UntagResource>()
             .refusing(REFUSED);
@@ -87,27 +93,22 @@ const REFUSED: &[&str] = &[
     "DeleteChannel",
     "DeleteQueue",
     "DeleteResourcePolicy",
-    "DeregisterStreamConsumer",
     "DescribeAccountSettings",
     "DescribeChannel",
     "DescribeQueue",
-    "DescribeStreamConsumer",
     "DisableEnhancedMonitoring",
     "EnableEnhancedMonitoring",
     "GetResourcePolicy",
     "ListChannels",
     "ListQueues",
-    "ListStreamConsumers",
     "MergeShards",
     "PutResourcePolicy",
     "ReceiveDeadLetterQueueRecords",
     "ReceiveQueueRecords",
-    "RegisterStreamConsumer",
     "RestoreDeadLetterQueueRecords",
     "SplitShard",
     "StartStreamEncryption",
     "StopStreamEncryption",
-    "SubscribeToShard",
     "UpdateAccountSettings",
     "UpdateChannel",
     "UpdateDeadLetterQueueRecordsVisibility",

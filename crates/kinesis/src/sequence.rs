@@ -10,6 +10,11 @@
 //! and lead to a record without an index. A shard's starting number has offset 0 and the time the
 //! shard was created; a record's time is written as at least a second later, so that no record
 //! has that number and `AFTER_SEQUENCE_NUMBER` the start never skips one.
+//!
+//! A position between records, as a subscription's events give it, ends with 1 instead of 2 and has
+//! the offset and, as time, the moment when it was told: it is greater than the number of the record
+//! before it, less than that of the record after it, and grows while nothing is put. Reading at it
+//! and reading after it are the same.
 
 use std::fmt;
 
@@ -31,6 +36,8 @@ pub(crate) struct SequenceNumber {
     pub(crate) offset: i64,
     /// When it was appended, in seconds; see the module's notes.
     pub(crate) time_secs: u64,
+    /// Whether it is the position before the record at the offset, not the record.
+    pub(crate) is_position: bool,
 }
 
 impl SequenceNumber {
@@ -44,7 +51,13 @@ impl SequenceNumber {
     /// The number before the shard's first record.
     pub(crate) fn start_of(shard: &Shard) -> Self {
         let shard_created_secs = seconds(shard.created);
-        Self { shard: shard.index, shard_created_secs, offset: 0, time_secs: shard_created_secs }
+        let (shard, time_secs) = (shard.index, shard_created_secs);
+        Self { shard, shard_created_secs, offset: 0, time_secs, is_position: false }
+    }
+
+    /// The position before the record at `offset`, as of `now`.
+    pub(crate) fn of_position(shard: &Shard, offset: i64, now: Timestamp) -> Self {
+        Self { is_position: true, ..Self::of_record(shard, offset, now) }
     }
 
     /// The number after the last record of a closed shard.
@@ -71,6 +84,7 @@ impl SequenceNumber {
             shard_created_secs: number.take(148, 36),
             offset: i64::try_from(number.take(80, 64)).ok()?,
             time_secs: number.take(36, 36),
+            is_position: number.take(0, 4) == POSITION,
         };
         (parsed.wide() == number).then_some(parsed)
     }
@@ -82,7 +96,7 @@ impl SequenceNumber {
 
     fn wide(&self) -> Wide {
         let mut number = Wide::default();
-        number.put(0, 2);
+        number.put(0, if self.is_position { POSITION } else { RECORD });
         number.put(4, u64::from(self.shard));
         number.put(36, self.time_secs & SECONDS_MASK);
         number.put(80, self.offset as u64);
@@ -106,6 +120,10 @@ impl Serialize for SequenceNumber {
 }
 
 const SECONDS_MASK: u64 = (1 << 36) - 1;
+
+/// The last hexadecimal digit of a record's number, and of a position's.
+const RECORD: u64 = 2;
+const POSITION: u64 = 1;
 
 fn seconds(time: Timestamp) -> u64 {
     (time.ms() / 1000).max(0) as u64 & SECONDS_MASK
@@ -204,10 +222,15 @@ mod tests {
     proptest! {
         #[test]
         fn numbers_survive_a_round_trip(
-            index: u32, created in 0u64..1 << 36, offset in 0..i64::MAX, time in 0u64..1 << 36,
+            index: u32, created in 0u64..1 << 36, offset in 0..i64::MAX, time in 0u64..1 << 36, is_position: bool,
         ) {
-            let number =
-                SequenceNumber { shard: index, shard_created_secs: created, offset, time_secs: time };
+            let number = SequenceNumber {
+                shard: index,
+                shard_created_secs: created,
+                offset,
+                time_secs: time,
+                is_position,
+            };
             prop_assert_eq!(SequenceNumber::parse(&number.to_string()), Some(number));
         }
 
@@ -231,6 +254,21 @@ mod tests {
                 prop_assert_eq!(a.cmp(&b), texts[0].cmp(&texts[1]));
             }
             prop_assert!(SequenceNumber::start_of(&shard).to_string() < texts[0]);
+        }
+
+        #[test]
+        fn positions_lie_between_the_records(
+            offset in 0..i64::MAX - 1, put in 0i64..1 << 40, told in 0i64..1 << 40, later in 0i64..100_000,
+        ) {
+            let shard = shard(3, 1_700_000_000_000);
+            let at = |ms: i64| Timestamp::from_ms(1_700_000_000_000 + ms);
+            let before = SequenceNumber::of_record(&shard, offset, at(put)).to_string();
+            let position = SequenceNumber::of_position(&shard, offset + 1, at(told)).to_string();
+            let moved_on = SequenceNumber::of_position(&shard, offset + 1, at(told + later)).to_string();
+            let after = SequenceNumber::of_record(&shard, offset + 1, at(told + later)).to_string();
+            prop_assert!(before < position && position < after);
+            prop_assert!(position <= moved_on && moved_on < after);
+            prop_assert_eq!(position == moved_on, (told + later) / 1000 == told / 1000 || told + later < 2000);
         }
     }
 

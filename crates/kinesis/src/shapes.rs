@@ -1,5 +1,7 @@
 //! What clients send and get, in the service's spelling. No logic.
 
+mod consumers;
+
 use std::collections::BTreeMap;
 
 use headwater_streams::PartitionKey;
@@ -7,6 +9,12 @@ use headwater_wire::{Blob, EpochTime};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::sequence::SequenceNumber;
+
+pub(crate) use consumers::{
+    ConsumerDescription, ConsumerInput, ConsumerOutput, DescribeStreamConsumerOutput,
+    ListStreamConsumersInput, ListStreamConsumersOutput, RegisterStreamConsumerInput,
+    RegisterStreamConsumerOutput, SubscribeToShardEvent, SubscribeToShardInput,
+};
 
 /// An answer without members.
 #[derive(Debug, Serialize)]
@@ -19,6 +27,15 @@ pub(crate) struct StreamInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct DeleteStreamInput {
+    pub(crate) stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    pub(crate) stream_arn: Option<String>,
+    pub(crate) enforce_consumer_deletion: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

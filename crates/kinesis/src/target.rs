@@ -1,7 +1,7 @@
-//! Which stream a request means: by name, by ARN, or by both.
+//! Which stream a request means: by name, by ARN, or by both; and which consumer of it.
 
 use headwater_base::{Arn, Scope};
-use headwater_streams::{StreamKey, StreamName};
+use headwater_streams::{ConsumerName, StreamKey, StreamName, consumer_arn};
 use headwater_wire::{Access, Context, Fault};
 
 use crate::checks::Checks;
@@ -27,13 +27,75 @@ pub(crate) fn stream(cx: &Context, name: Option<&str>, arn: Option<&str>) -> Res
     }
 }
 
-/// The stream that a `ResourceARN` names.
-pub(crate) fn resource(cx: &Context, arn: Option<&str>) -> Result<StreamKey, Fault> {
+/// The stream that a required `StreamARN` names.
+pub(crate) fn stream_arn(cx: &Context, arn: Option<&str>) -> Result<StreamKey, Fault> {
+    let mut checks = Checks::new();
+    checks.present("streamARN", arn.as_ref());
+    checks.stream_arn("streamARN", arn);
+    checks.finish()?;
+    from_arn(cx, arn.unwrap_or_default())
+}
+
+/// What a `ResourceARN` names.
+pub(crate) enum Resource {
+    Stream(StreamKey),
+    Consumer(ConsumerTarget),
+}
+
+impl Resource {
+    /// What the guard is asked about an operation on it.
+    pub(crate) fn access(&self, action: &'static str) -> Access {
+        match self {
+            Self::Stream(key) => access(action, key),
+            Self::Consumer(target) => target.access(action),
+        }
+    }
+}
+
+/// The stream or consumer that a `ResourceARN` names.
+pub(crate) fn resource(cx: &Context, arn: Option<&str>) -> Result<Resource, Fault> {
     let mut checks = Checks::new();
     checks.present("resourceARN", arn.as_ref());
     checks.stream_arn("resourceARN", arn);
     checks.finish()?;
-    from_arn(cx, arn.unwrap_or_default())
+    let arn = arn.unwrap_or_default();
+    match arn.contains("/consumer/") {
+        true => consumer(cx, arn).map(Resource::Consumer),
+        false => from_arn(cx, arn).map(Resource::Stream),
+    }
+}
+
+/// Which consumer a request means.
+pub(crate) struct ConsumerTarget {
+    pub(crate) stream: StreamKey,
+    pub(crate) name: ConsumerName,
+    /// When it was registered, in seconds, if its ARN said so.
+    pub(crate) epoch: Option<i64>,
+}
+
+impl ConsumerTarget {
+    /// What the guard is asked about an operation on it: about its stream, where its ARN is not
+    /// known yet.
+    pub(crate) fn access(&self, action: &'static str) -> Access {
+        let arn = self.epoch.map(|epoch| consumer_arn(&self.stream, &self.name, epoch));
+        Access { action, resource: Some(arn.unwrap_or_else(|| self.stream.arn())) }
+    }
+}
+
+/// The consumer that an ARN names.
+pub(crate) fn consumer(cx: &Context, text: &str) -> Result<ConsumerTarget, Fault> {
+    let parse = || {
+        let (stream, consumer) = text.split_once("/consumer/")?;
+        let (name, epoch) = consumer.split_once(':')?;
+        Some((stream, name, epoch.parse().ok()?))
+    };
+    let (stream, name, epoch) = parse().ok_or_else(|| malformed(text))?;
+    Ok(ConsumerTarget { stream: from_arn(cx, stream)?, name: consumer_name(name)?, epoch: Some(epoch) })
+}
+
+/// A consumer's name, checked before.
+pub(crate) fn consumer_name(text: &str) -> Result<ConsumerName, Fault> {
+    ConsumerName::new(text).map_err(|error| fault::invalid(error.to_string()))
 }
 
 /// What the guard is asked about an operation on a stream.
@@ -49,8 +111,7 @@ fn named(cx: &Context, name: &str) -> Result<StreamKey, Fault> {
 /// An ARN of another account names that account's stream, so that the guard says who may. An ARN of
 /// another region leads nowhere.
 fn from_arn(cx: &Context, text: &str) -> Result<StreamKey, Fault> {
-    let malformed = |_| fault::invalid(format!("The ARN {text} is not valid."));
-    let arn: Arn = text.parse().map_err(malformed)?;
+    let arn: Arn = text.parse().map_err(|_| malformed(text))?;
     let name = arn.resource_after("stream/").unwrap_or_default();
     let account = arn.account.unwrap_or(cx.caller.account);
     if arn.region.as_ref() != Some(&cx.region) {
@@ -58,4 +119,8 @@ fn from_arn(cx: &Context, text: &str) -> Result<StreamKey, Fault> {
     }
     let key = named(cx, name)?;
     Ok(StreamKey { scope: Scope::new(account, cx.region.clone()), ..key })
+}
+
+fn malformed(arn: &str) -> Fault {
+    fault::invalid(format!("The ARN {arn} is not valid."))
 }

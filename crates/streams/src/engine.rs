@@ -1,7 +1,7 @@
 //! The streams engine: the handle that every face and delivery shares.
 //!
 //! Its verbs stand in the modules that do the work: `lifecycle` (create, list, delete), `put`,
-//! `read`, `tags`, `retention`.
+//! `read`, `tags`, `retention`, `consumers`, `fanout`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use headwater_store::{Commit, Key, Store};
 use headwater_work::{Running, Work};
 
 use crate::cache::Cache;
+use crate::fanout::Fanout;
 use crate::retention::Trimmer;
 use crate::token::Sealer;
 use crate::{Stream, StreamError, StreamKey, records};
@@ -26,6 +27,8 @@ pub struct Streams {
     pub(crate) cache: Arc<Cache>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) trimmer: Running,
+    pub(crate) fanout: Arc<Fanout>,
+    pub(crate) work: Work,
 }
 
 impl Streams {
@@ -36,6 +39,8 @@ impl Streams {
             cache: Arc::new(Cache::new(store.as_ref())),
             sealer: Arc::new(Sealer::new(seams.chance.clone())),
             trimmer: work.reconcile(trimmer, TRIM_EVERY),
+            fanout: Arc::new(Fanout::new()),
+            work: work.clone(),
             store,
             seams,
         }

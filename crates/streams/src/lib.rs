@@ -11,8 +11,10 @@
 
 pub mod batch;
 mod cache;
+mod consumers;
 mod engine;
 mod error;
+mod fanout;
 mod lifecycle;
 mod name;
 mod put;
@@ -23,9 +25,14 @@ mod stream;
 mod tags;
 mod token;
 
+pub use consumers::{CONSUMERS_MAX, Consumer, ConsumerError, consumer_arn};
 pub use engine::Streams;
 pub use error::StreamError;
-pub use name::{StreamKey, StreamName};
+pub use fanout::{
+    EVENT_BYTES_MAX, FANOUT_BYTES_MAX, HEARTBEAT_EVERY, Pushed, RESUBSCRIBE_MIN, SCARCE_EVENT_BYTES_MAX,
+    SUBSCRIPTION_LIFETIME, SUBSCRIPTIONS_MAX, Share, Subscription,
+};
+pub use name::{ConsumerName, StreamKey, StreamName};
 pub use stream::{
     Encryption, HashKey, NewRecord, NewStream, PartitionKey, Placed, RETENTION_MAX, RETENTION_MIN,
     SHARDS_MAX, Shard, ShardRead, Stream, StreamMode, StreamRecord, StreamStatus, TAGS_MAX,

@@ -9,10 +9,10 @@ use std::time::Duration;
 use headwater_base::Scope;
 use headwater_store::{Commit, CommitError, Direction, KeyRange, LogId};
 
-use crate::records::{ShardRow, StreamRow, TagsRow, guard_key};
+use crate::records::{ConsumersRow, ShardRow, StreamRow, TagsRow, guard_key};
 use crate::{
-    HashKey, NewStream, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard, Stream, StreamError, StreamKey,
-    StreamMode, StreamName, Streams, cache, tags,
+    ConsumerError, HashKey, NewStream, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard, Stream, StreamError,
+    StreamKey, StreamMode, StreamName, Streams, cache, tags,
 };
 
 /// The most streams one page of a list holds.
@@ -68,23 +68,28 @@ impl Streams {
         Ok(streams)
     }
 
-    /// Removes a stream and its records. Not there any more when this returns.
+    /// Removes a stream that has no consumers, and its records.
+    ///
+    /// # Errors
+    /// [`ConsumerError::HasConsumers`], or those of [`Streams::delete`].
+    pub async fn delete_unconsumed(&self, key: &StreamKey) -> Result<(), ConsumerError> {
+        let stream = self.get(key).await?;
+        if !self.consumers(&stream).await?.is_empty() {
+            return Err(ConsumerError::HasConsumers);
+        }
+        let commit = deletion(&stream, Commit::new().expect_absent(ConsumersRow::key(stream.incarnation)));
+        Ok(self.commit_change(key, commit).await?)
+    }
+
+    /// Removes a stream, its consumers and its records. Not there any more when this returns.
     ///
     /// # Errors
     /// [`StreamError::NoSuchStream`], [`StreamError::NotActive`] when it changed at the same time,
     /// or why the commit failed.
     pub async fn delete(&self, key: &StreamKey) -> Result<(), StreamError> {
         let stream = self.get(key).await?;
-        let mut commit = Commit::new()
-            .freeing()
-            .expect(StreamRow::key(key), stream.version)
-            .delete(StreamRow::key(key))
-            .delete(guard_key(key, stream.incarnation))
-            .delete(TagsRow::key(stream.incarnation));
-        for shard in &stream.shards {
-            commit = commit.delete(ShardRow::key(stream.incarnation, shard.index)).drop_log(shard.log);
-        }
-        self.commit_change(key, commit).await
+        let commit = self.stage_forget_consumers(&stream, Commit::new()).await?;
+        self.commit_change(key, deletion(&stream, commit)).await
     }
 
     /// Sets how long the stream's records are kept, if it is still as `stream` says. Records that
@@ -143,6 +148,21 @@ impl Streams {
     pub fn watch(&self, log: LogId) -> headwater_store::Watch {
         self.store.watch(headwater_store::WatchTarget::Log(log))
     }
+}
+
+/// Adds to a commit the removal of a stream and its shards.
+fn deletion(stream: &Stream, commit: Commit) -> Commit {
+    let key = &stream.key;
+    let mut commit = commit
+        .freeing()
+        .expect(StreamRow::key(key), stream.version)
+        .delete(StreamRow::key(key))
+        .delete(guard_key(key, stream.incarnation))
+        .delete(TagsRow::key(stream.incarnation));
+    for shard in &stream.shards {
+        commit = commit.delete(ShardRow::key(stream.incarnation, shard.index)).drop_log(shard.log);
+    }
+    commit
 }
 
 fn check_shards(shards: u32) -> Result<(), StreamError> {

@@ -1,4 +1,4 @@
-//! What streams are called.
+//! What streams and their consumers are called.
 
 use std::sync::Arc;
 
@@ -11,17 +11,37 @@ pub struct StreamName(Arc<str>);
 impl StreamName {
     /// The name, if it is one.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
-        let legal = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-        if text.is_empty() || text.len() > 128 || !text.bytes().all(legal) {
-            return Err(InvalidName::new("stream name", text, "1 to 128 of A-Z a-z 0-9 _ . -"));
-        }
-        Ok(Self(text.into()))
+        checked("stream name", text).map(Self)
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The name of a stream's consumer: 1 to 128 of `A-Z a-z 0-9 _ . -`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ConsumerName(Arc<str>);
+
+impl ConsumerName {
+    /// The name, if it is one.
+    pub fn new(text: &str) -> Result<Self, InvalidName> {
+        checked("consumer name", text).map(Self)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn checked(what: &'static str, text: &str) -> Result<Arc<str>, InvalidName> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    if text.is_empty() || text.len() > 128 || !text.bytes().all(legal) {
+        return Err(InvalidName::new(what, text, "1 to 128 of A-Z a-z 0-9 _ . -"));
+    }
+    Ok(text.into())
 }
 
 /// Where a stream is found: its scope and name.

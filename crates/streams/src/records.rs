@@ -1,6 +1,7 @@
 //! What the engine stores: one file per kind of key, each with its layout, golden bytes and a
 //! round trip. A value is a version byte and a CBOR array of numbered fields.
 
+mod consumers;
 mod secret;
 mod shard;
 mod stream;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use headwater_store::StoreError;
 use minicbor::{Decode, Encode};
 
+pub(crate) use consumers::ConsumersRow;
 pub(crate) use secret::SecretRow;
 pub(crate) use shard::ShardRow;
 pub(crate) use stream::{StreamRow, guard_key};

@@ -32,11 +32,7 @@ impl Streams {
     /// # Errors
     /// [`StreamError::NoSuchStream`], or why the commit failed.
     pub async fn untag(&self, stream: &Stream, keys: &[String]) -> Result<(), StreamError> {
-        let without = |mut row: TagsRow| {
-            row.tags.retain(|key, _| !keys.contains(key));
-            Ok(row)
-        };
-        self.change_tags(stream, without).await
+        self.change_tags(stream, |row| Ok(without(row, keys))).await
     }
 
     async fn change_tags(
@@ -71,6 +67,12 @@ impl Streams {
             None => Ok((TagsRow::default(), None)),
         }
     }
+}
+
+/// The row without the tags of these keys.
+pub(crate) fn without(mut row: TagsRow, keys: &[String]) -> TagsRow {
+    row.tags.retain(|key, _| !keys.contains(key));
+    row
 }
 
 /// The row with `tags` added, if they are not too many.

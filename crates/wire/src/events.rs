@@ -73,7 +73,9 @@ pub(crate) fn frames<E: Serialize + Send + 'static>(
         *is_over = encoded.is_err();
         future::ready(Some(encoded))
     });
-    stream::iter([initial]).chain(bodies).map(move |encoded| encoded.unwrap_or_else(|fault| exception(codec, &fault)))
+    stream::iter([initial])
+        .chain(bodies)
+        .map(move |encoded| encoded.unwrap_or_else(|fault| exception(codec, &fault)))
 }
 
 /// An answer has no members beside its events.

@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::{self, REQUEST_ID};
 use crate::events::{self, EventOperation};
-use crate::{Access, Answer, Codec, Context, Fault, OperationRow, Outcome, RawBody, VerifiedRequest, event_stream};
+use crate::{
+    Access, Answer, Codec, Context, Fault, OperationRow, Outcome, RawBody, VerifiedRequest, event_stream,
+};
 
 /// One operation of a JSON/CBOR service whose state is `F`.
 pub trait Operation<F>: Send + Sync + 'static {

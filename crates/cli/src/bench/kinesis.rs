@@ -8,12 +8,14 @@ use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use headwater_base::Clock;
 use headwater_bench::latency::Latencies;
 use headwater_bench::produce::{BATCH_RECORDS_MAX, push_base64};
+use headwater_wire::client::Events;
 use serde_json::json;
 
 use super::Bed;
-use super::row::{Row, Target};
+use super::row::{Hammered, Row, Target};
 use crate::aws::{Aws, Service};
 
 const STREAM: &str = "bench";
@@ -100,28 +102,16 @@ pub async fn put_record(bed: Bed) -> anyhow::Result<Vec<Row>> {
 /// How many records a second are put while the time to read them is measured.
 const PUT_TO_GET_RATE: u64 = 1000;
 
+/// The same while the time to push them is measured.
+const PUT_TO_PUSH_RATE: u64 = 5000;
+
 /// From before PutRecord to the GetRecords answer that has the record.
 pub async fn put_to_get(bed: Bed) -> anyhow::Result<Vec<Row>> {
     create_stream(&bed.aws, 1).await?;
     let is_over = Arc::new(AtomicBool::new(false));
     let (aws, clock, over) = (bed.aws.clone(), bed.seams.clock.clone(), is_over.clone());
     let reading = bed.work.detach(async move { read(&aws, &clock, &over).await });
-    let next = Arc::new(AtomicU64::new(0));
-    let start = bed.seams.clock.monotonic();
-    let (client, clock) = (bed.target.client(16)?, bed.seams.clock.clone());
-    bed.hammer(16, move |_, _| {
-        let (client, clock, next) = (client.clone(), clock.clone(), next.clone());
-        Box::pin(async move {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let due = start + Duration::from_secs_f64(number as f64 / PUT_TO_GET_RATE as f64);
-            clock.sleep(due.saturating_sub(clock.monotonic())).await;
-            let data = STANDARD.encode(clock.monotonic().as_micros().to_string());
-            let body = format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"k\"}}");
-            client.json("kinesis", "Kinesis_20131202.PutRecord", body.into()).await?;
-            Ok(())
-        })
-    })
-    .await?;
+    put_steadily(&bed, PUT_TO_GET_RATE).await?;
     is_over.store(true, Ordering::Release);
     let latencies = reading.await.context("the reader was dropped")??;
     let ms = |p| latencies.percentile(p).as_secs_f64() * 1000.0;
@@ -130,8 +120,83 @@ pub async fn put_to_get(bed: Bed) -> anyhow::Result<Vec<Row>> {
     Ok(vec![row, Row::of("put → get at 1,000/s, p99", ms(99.0), "ms", Target::AtMost(25.0))])
 }
 
+/// From before PutRecord to the event that pushes the record to a subscriber.
+pub async fn put_to_push(bed: Bed) -> anyhow::Result<Vec<Row>> {
+    create_stream(&bed.aws, 1).await?;
+    let described =
+        bed.aws.call(Service::Kinesis, "DescribeStreamSummary", &json!({"StreamName": STREAM})).await?;
+    let stream_arn = &described["StreamDescriptionSummary"]["StreamARN"];
+    let register = json!({"StreamARN": stream_arn, "ConsumerName": STREAM});
+    let made = bed.aws.call(Service::Kinesis, "RegisterStreamConsumer", &register).await?;
+    let input = json!({
+        "ConsumerARN": made["Consumer"]["ConsumerARN"],
+        "ShardId": "shardId-000000000000",
+        "StartingPosition": {"Type": "TRIM_HORIZON"},
+    });
+    let client = bed.target.client(1)?;
+    let events =
+        client.events("kinesis", "Kinesis_20131202.SubscribeToShard", input.to_string().into()).await?;
+    let expected = Arc::new(AtomicU64::new(u64::MAX));
+    let (clock, until) = (bed.seams.clock.clone(), expected.clone());
+    let subscribed = bed.work.detach(async move { receive(events, &clock, &until).await });
+    let hammered = put_steadily(&bed, PUT_TO_PUSH_RATE).await?;
+    expected.store(hammered.latencies.count() as u64, Ordering::Release);
+    let latencies = subscribed.await.context("the subscriber was dropped")??;
+    let ms = |p| latencies.percentile(p).as_secs_f64() * 1000.0;
+    let rate = hammered.latencies.count() as f64 / hammered.took.as_secs_f64();
+    let mut row = Row::of("put → push at 5,000/s, p50", ms(50.0), "ms", Target::AtMost(2.0));
+    row.latencies = latencies.clone();
+    Ok(vec![
+        row,
+        Row::of("put → push at 5,000/s, p99", ms(99.0), "ms", Target::AtMost(15.0)),
+        Row::of("… records put meanwhile", rate, "records/s", Target::AtLeast(4900.0)),
+    ])
+}
+
+/// Puts single records that say when they were put, at `rate` a second over 16 connections.
+async fn put_steadily(bed: &Bed, rate: u64) -> anyhow::Result<Hammered> {
+    let next = Arc::new(AtomicU64::new(0));
+    let start = bed.seams.clock.monotonic();
+    let (client, clock) = (bed.target.client(16)?, bed.seams.clock.clone());
+    bed.hammer(16, move |_, _| {
+        let (client, clock, next) = (client.clone(), clock.clone(), next.clone());
+        Box::pin(async move {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let due = start + Duration::from_secs_f64(number as f64 / rate as f64);
+            clock.sleep(due.saturating_sub(clock.monotonic())).await;
+            let data = STANDARD.encode(clock.monotonic().as_micros().to_string());
+            let body = format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"k\"}}");
+            client.json("kinesis", "Kinesis_20131202.PutRecord", body.into()).await?;
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// Receives until as many records as expected were pushed.
+async fn receive(mut events: Events, clock: &Clock, expected: &AtomicU64) -> anyhow::Result<Latencies> {
+    let mut latencies = Latencies::default();
+    while (latencies.count() as u64) < expected.load(Ordering::Acquire) {
+        let message = events.next().await?.context("the subscription ended")?;
+        let now = clock.monotonic();
+        let event: serde_json::Value = serde_json::from_slice(&message.payload)?;
+        record_all(&mut latencies, event["Records"].as_array().map_or(&[][..], Vec::as_slice), now)?;
+    }
+    Ok(latencies)
+}
+
+/// Notes how long ago each record was put.
+fn record_all(latencies: &mut Latencies, records: &[serde_json::Value], now: Duration) -> anyhow::Result<()> {
+    for record in records {
+        let data = STANDARD.decode(record["Data"].as_str().unwrap_or_default())?;
+        let put: u64 = std::str::from_utf8(&data)?.parse()?;
+        latencies.record(now.saturating_sub(Duration::from_micros(put)));
+    }
+    Ok(())
+}
+
 /// Reads until it is over and nothing is left; each record says when it was put.
-async fn read(aws: &Aws, clock: &headwater_base::Clock, is_over: &AtomicBool) -> anyhow::Result<Latencies> {
+async fn read(aws: &Aws, clock: &Clock, is_over: &AtomicBool) -> anyhow::Result<Latencies> {
     let shards = aws.call(Service::Kinesis, "ListShards", &json!({"StreamName": STREAM})).await?;
     let shard = &shards["Shards"][0]["ShardId"];
     let input = json!({"StreamName": STREAM, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
@@ -143,11 +208,7 @@ async fn read(aws: &Aws, clock: &headwater_base::Clock, is_over: &AtomicBool) ->
             aws.call(Service::Kinesis, "GetRecords", &json!({"ShardIterator": iterator})).await?;
         let now = clock.monotonic();
         let records = answer["Records"].as_array().context("GetRecords answers records")?;
-        for record in records {
-            let data = STANDARD.decode(record["Data"].as_str().unwrap_or_default())?;
-            let put: u64 = std::str::from_utf8(&data)?.parse()?;
-            latencies.record(now.saturating_sub(Duration::from_micros(put)));
-        }
+        record_all(&mut latencies, records, now)?;
         if records.is_empty() {
             if was_over {
                 return Ok(latencies);

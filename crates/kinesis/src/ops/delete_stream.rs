@@ -1,25 +1,31 @@
-//! DeleteStream: the stream and its records are gone when this answers.
+//! DeleteStream: the stream and its records are gone when this answers; a stream with consumers goes
+//! only if the request says so.
 
 use headwater_wire::{Access, Context, Fault, Operation};
 
-use crate::shapes::{Nothing, StreamInput};
+use crate::shapes::{DeleteStreamInput, Nothing};
 use crate::{State, fault, target};
 
 pub(crate) struct DeleteStream;
 
 impl Operation<State> for DeleteStream {
     const NAME: &'static str = "DeleteStream";
-    type Input = StreamInput;
+    type Input = DeleteStreamInput;
     type Output = Nothing;
 
-    fn access(_: &State, cx: &Context, input: &StreamInput) -> Result<Access, Fault> {
+    fn access(_: &State, cx: &Context, input: &DeleteStreamInput) -> Result<Access, Fault> {
         let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
         Ok(target::access("kinesis:DeleteStream", &key))
     }
 
-    async fn call(state: &State, cx: &Context, input: StreamInput) -> Result<Nothing, Fault> {
+    async fn call(state: &State, cx: &Context, input: DeleteStreamInput) -> Result<Nothing, Fault> {
         let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
-        state.streams.delete(&key).await.map_err(|error| fault::of(&key, error))?;
+        if input.enforce_consumer_deletion == Some(true) {
+            state.streams.delete(&key).await.map_err(|error| fault::of(&key, error))?;
+        } else {
+            let deleted = state.streams.delete_unconsumed(&key).await;
+            deleted.map_err(|error| fault::of_consumer(&key, "", error))?;
+        }
         Ok(Nothing {})
     }
 }

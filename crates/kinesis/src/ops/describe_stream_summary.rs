@@ -24,6 +24,8 @@ impl Operation<State> for DescribeStreamSummary {
     ) -> Result<DescribeStreamSummaryOutput, Fault> {
         let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
         let stream = state.streams.get(&key).await.map_err(|error| fault::of(&key, error))?;
+        let consumers = state.streams.consumers(&stream).await.map_err(|error| fault::of(&key, error))?;
+        let consumer_count = consumers.len();
         let (encryption_type, key_id) = convert::encryption(&stream);
         let summary = StreamDescriptionSummary {
             stream_name: key.name.as_str().to_owned(),
@@ -36,7 +38,7 @@ impl Operation<State> for DescribeStreamSummary {
             encryption_type,
             key_id,
             open_shard_count: stream.open_shards().count(),
-            consumer_count: 0,
+            consumer_count,
             max_record_size_in_kib: 1024,
         };
         Ok(DescribeStreamSummaryOutput { stream_description_summary: summary })

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use headwater_streams::StreamKey;
+use headwater_streams::{ConsumerError, StreamKey};
 use headwater_wire::{Access, Context, Fault, Operation};
 
+use super::consumers;
 use crate::checks::Checks;
 use crate::shapes::{
     AddTagsToStreamInput, ListTagsForResourceInput, ListTagsForResourceOutput, ListTagsForStreamInput,
     ListTagsForStreamOutput, Nothing, RemoveTagsFromStreamInput, TagResourceInput, UntagResourceInput,
 };
+use crate::target::{ConsumerTarget, Resource};
 use crate::{State, convert, fault, target};
 
 /// The most tags one page holds.
@@ -91,11 +93,19 @@ impl Operation<State> for TagResource {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &TagResourceInput) -> Result<Access, Fault> {
-        Ok(target::access("kinesis:TagResource", &target::resource(cx, input.resource_arn.as_deref())?))
+        Ok(target::resource(cx, input.resource_arn.as_deref())?.access("kinesis:TagResource"))
     }
 
     async fn call(state: &State, cx: &Context, input: TagResourceInput) -> Result<Nothing, Fault> {
-        add(state, &target::resource(cx, input.resource_arn.as_deref())?, input.tags).await
+        match target::resource(cx, input.resource_arn.as_deref())? {
+            Resource::Stream(key) => add(state, &key, input.tags).await,
+            Resource::Consumer(target) => {
+                let tags = checked(input.tags)?;
+                let (stream, consumer) = consumers::find(state, &target).await?;
+                let tagged = state.streams.tag_consumer(&stream, &consumer, tags).await;
+                done(&target, tagged)
+            }
+        }
     }
 }
 
@@ -107,11 +117,19 @@ impl Operation<State> for UntagResource {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &UntagResourceInput) -> Result<Access, Fault> {
-        Ok(target::access("kinesis:UntagResource", &target::resource(cx, input.resource_arn.as_deref())?))
+        Ok(target::resource(cx, input.resource_arn.as_deref())?.access("kinesis:UntagResource"))
     }
 
     async fn call(state: &State, cx: &Context, input: UntagResourceInput) -> Result<Nothing, Fault> {
-        remove(state, &target::resource(cx, input.resource_arn.as_deref())?, input.tag_keys).await
+        match target::resource(cx, input.resource_arn.as_deref())? {
+            Resource::Stream(key) => remove(state, &key, input.tag_keys).await,
+            Resource::Consumer(target) => {
+                let tag_keys = checked_keys(input.tag_keys)?;
+                let (stream, consumer) = consumers::find(state, &target).await?;
+                let untagged = state.streams.untag_consumer(&stream, &consumer, &tag_keys).await;
+                done(&target, untagged)
+            }
+        }
     }
 }
 
@@ -123,10 +141,7 @@ impl Operation<State> for ListTagsForResource {
     type Output = ListTagsForResourceOutput;
 
     fn access(_: &State, cx: &Context, input: &ListTagsForResourceInput) -> Result<Access, Fault> {
-        Ok(target::access(
-            "kinesis:ListTagsForResource",
-            &target::resource(cx, input.resource_arn.as_deref())?,
-        ))
+        Ok(target::resource(cx, input.resource_arn.as_deref())?.access("kinesis:ListTagsForResource"))
     }
 
     async fn call(
@@ -134,7 +149,14 @@ impl Operation<State> for ListTagsForResource {
         cx: &Context,
         input: ListTagsForResourceInput,
     ) -> Result<ListTagsForResourceOutput, Fault> {
-        let tags = tags(state, &target::resource(cx, input.resource_arn.as_deref())?).await?;
+        let tags = match target::resource(cx, input.resource_arn.as_deref())? {
+            Resource::Stream(key) => tags(state, &key).await?,
+            Resource::Consumer(target) => {
+                let (stream, consumer) = consumers::find(state, &target).await?;
+                let tags = state.streams.consumer_tags(&stream, &consumer).await;
+                tags.map_err(|error| fault::of(&target.stream, error))?
+            }
+        };
         Ok(ListTagsForResourceOutput { tags: tags.into_iter().map(convert::tag).collect() })
     }
 }
@@ -144,19 +166,29 @@ async fn add(
     key: &StreamKey,
     tags: Option<BTreeMap<String, Option<String>>>,
 ) -> Result<Nothing, Fault> {
-    let mut checks = Checks::new();
-    checks.present("tags", tags.as_ref());
-    checks.count("tags", tags.as_ref().map(BTreeMap::len), 1, 200);
-    checks.tags("tags", tags.iter().flatten());
-    checks.finish()?;
-    let tags =
-        tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect();
+    let tags = checked(tags)?;
     let stream = state.streams.get(key).await.map_err(|error| fault::of(key, error))?;
     state.streams.tag(&stream, tags).await.map_err(|error| fault::of(key, error))?;
     Ok(Nothing {})
 }
 
+fn checked(tags: Option<BTreeMap<String, Option<String>>>) -> Result<Vec<(String, String)>, Fault> {
+    let mut checks = Checks::new();
+    checks.present("tags", tags.as_ref());
+    checks.count("tags", tags.as_ref().map(BTreeMap::len), 1, 200);
+    checks.tags("tags", tags.iter().flatten());
+    checks.finish()?;
+    Ok(tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect())
+}
+
 async fn remove(state: &State, key: &StreamKey, tag_keys: Option<Vec<String>>) -> Result<Nothing, Fault> {
+    let tag_keys = checked_keys(tag_keys)?;
+    let stream = state.streams.get(key).await.map_err(|error| fault::of(key, error))?;
+    state.streams.untag(&stream, &tag_keys).await.map_err(|error| fault::of(key, error))?;
+    Ok(Nothing {})
+}
+
+fn checked_keys(tag_keys: Option<Vec<String>>) -> Result<Vec<String>, Fault> {
     let mut checks = Checks::new();
     checks.present("tagKeys", tag_keys.as_ref());
     checks.count("tagKeys", tag_keys.as_ref().map(Vec::len), 1, 50);
@@ -164,9 +196,11 @@ async fn remove(state: &State, key: &StreamKey, tag_keys: Option<Vec<String>>) -
         checks.length(format_args!("tagKeys.{}.member", at + 1), Some(tag_key), 1, 128);
     }
     checks.finish()?;
-    let stream = state.streams.get(key).await.map_err(|error| fault::of(key, error))?;
-    let removed = state.streams.untag(&stream, &tag_keys.unwrap_or_default()).await;
-    removed.map_err(|error| fault::of(key, error))?;
+    Ok(tag_keys.unwrap_or_default())
+}
+
+fn done(target: &ConsumerTarget, outcome: Result<(), ConsumerError>) -> Result<Nothing, Fault> {
+    outcome.map_err(|error| fault::of_consumer(&target.stream, target.name.as_str(), error))?;
     Ok(Nothing {})
 }
 

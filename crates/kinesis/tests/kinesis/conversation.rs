@@ -7,6 +7,16 @@
 //! ! advance 300001          the clock moves on, in milliseconds
 //! ! account 222222222222    the next requests are another account's
 //! ! retry                   the next request repeats the last one's invocation id
+//! ! events                  what every open subscription said since
+//! ! hang up                 the newest subscription is dropped by its client
+//! ```
+//!
+//! An answer with events is written a line per event, with the number of the subscription:
+//!
+//! ```text
+//! < 200 application/vnd.amazon.eventstream
+//! < 1: event initial-response {}
+//! < 1: end
 //! ```
 //!
 //! Clock and chance are simulated, so answers are the same in every run; sealed tokens, which are
@@ -18,17 +28,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use headwater_base::{AccountId, Caller, Seams, Timestamp};
+use bytes::BytesMut;
+use headwater_base::{AccountId, Caller, Clock, Seams, Timestamp};
 use headwater_kinesis::Kinesis;
 use headwater_store::memory;
 use headwater_streams::Streams;
+use headwater_wire::event_stream::{self, Message};
 use headwater_wire::{
-    Access, Authority, Context, Face, Fault, OperationRow, RawBody, Secret, VerifiedRequest,
+    Access, AnswerBody, Authority, Context, Face, Fault, OperationRow, RawBody, Secret, VerifiedRequest,
 };
 use headwater_work::Work;
 use http_body_util::BodyExt;
 
 const START: Timestamp = Timestamp::from_ms(1_700_000_000_000);
+/// How long a subscription that has nothing to say is listened to.
+const SILENCE: Duration = Duration::from_millis(20);
 const TOKENS: [&str; 3] = ["NextShardIterator", "ShardIterator", "NextToken"];
 
 /// Everybody may do everything.
@@ -54,6 +68,13 @@ pub struct Conversation {
     invocation: u32,
     tokens: BTreeMap<&'static str, String>,
     answered: String,
+    subscriptions: Vec<Option<Listening>>,
+}
+
+/// A subscription's open answer.
+struct Listening {
+    body: AnswerBody,
+    buffer: BytesMut,
 }
 
 impl Conversation {
@@ -69,6 +90,7 @@ impl Conversation {
             invocation: 0,
             tokens: BTreeMap::new(),
             answered: String::new(),
+            subscriptions: Vec::new(),
         }
     }
 
@@ -88,7 +110,8 @@ impl Conversation {
             out.push_str(line);
             out.push('\n');
             if let Some(directive) = line.strip_prefix("! ") {
-                self.obey(directive);
+                self.obey(directive).await;
+                out.push_str(&std::mem::take(&mut self.answered));
             }
             if let Some(request) = line.strip_prefix("> ") {
                 let (operation, body) = request.split_once(' ').unwrap_or((request, ""));
@@ -99,11 +122,13 @@ impl Conversation {
         out
     }
 
-    fn obey(&mut self, directive: &str) {
+    async fn obey(&mut self, directive: &str) {
         match directive.split_once(' ').unwrap_or((directive, "")) {
             ("advance", ms) => self.seams.clock.advance(Duration::from_millis(ms.parse().unwrap())),
             ("account", account) => self.account = account.parse().unwrap(),
             ("retry", "") => self.invocation -= 1,
+            ("events", "") => self.listen().await,
+            ("hang", "up") => *self.subscriptions.last_mut().unwrap() = None,
             other => panic!("unknown directive {other:?}"),
         }
     }
@@ -116,6 +141,12 @@ impl Conversation {
         self.invocation += 1;
         let answer = self.face.handle(self.request(operation, body)).await;
         let status = answer.status().as_u16();
+        if answer.headers()["content-type"] == event_stream::CONTENT_TYPE {
+            self.answered = format!("< {status} {}\n", event_stream::CONTENT_TYPE);
+            let listening = Listening { body: answer.into_body(), buffer: BytesMut::new() };
+            self.subscriptions.push(Some(listening));
+            return self.listen().await;
+        }
         assert_eq!(answer.headers()["content-type"], "application/x-amz-json-1.1");
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();
         let mut text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -123,6 +154,40 @@ impl Conversation {
             text = self.hide(name, text);
         }
         self.answered = format!("< {status} {text}\n");
+    }
+
+    /// Writes down what every open subscription says until all of them are silent.
+    async fn listen(&mut self) {
+        let real_time = Clock::system();
+        for (at, subscription) in self.subscriptions.iter_mut().enumerate() {
+            let Some(Listening { body, buffer }) = subscription else { continue };
+            let mut has_ended = false;
+            loop {
+                let frame = tokio::select! {
+                    biased;
+                    frame = body.frame() => frame,
+                    () = real_time.sleep(SILENCE) => break,
+                };
+                match frame {
+                    Some(frame) => buffer.extend_from_slice(&frame.unwrap().into_data().unwrap()),
+                    None => {
+                        has_ended = true;
+                        break;
+                    }
+                }
+            }
+            while let Some(message) = Message::decode(buffer).unwrap() {
+                let kind = message.header(":message-type").unwrap();
+                let name = message.header(&format!(":{kind}-type")).unwrap();
+                assert_eq!(message.header(":content-type"), Some("application/json"));
+                let payload = std::str::from_utf8(&message.payload).unwrap();
+                self.answered.push_str(&format!("< {}: {kind} {name} {payload}\n", at + 1));
+            }
+            if has_ended {
+                self.answered.push_str(&format!("< {}: end\n", at + 1));
+                *subscription = None;
+            }
+        }
     }
 
     /// Replaces the value of a token's member by a placeholder and remembers it.

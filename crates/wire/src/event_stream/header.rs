@@ -93,7 +93,8 @@ pub(super) fn read_all(mut from: Bytes) -> Result<Vec<(String, HeaderValue)>, Fr
             return Err(FrameError::Malformed("a header has no name"));
         }
         let name = take(&mut from, len)?;
-        let name = std::str::from_utf8(&name).map_err(|_| FrameError::Malformed("a header's name is no text"))?;
+        let name =
+            std::str::from_utf8(&name).map_err(|_| FrameError::Malformed("a header's name is no text"))?;
         headers.push((name.to_owned(), HeaderValue::read(&mut from)?));
     }
     Ok(headers)
