@@ -21,6 +21,11 @@ ROWS = DAYS * FILES_PER_DAY * ROWS_PER_FILE
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "STOPPED", "TIMEOUT", "ERROR")
 
 
+def rows(first, note):
+    """A file's worth of JSON lines with consecutive ids."""
+    return b"".join(json.dumps({"id": first + i, "note": note}).encode() + b"\n" for i in range(ROWS_PER_FILE))
+
+
 class Lake:
     """A node with a table of known rows, and what was asked of it."""
 
@@ -33,9 +38,8 @@ class Lake:
         number = 0
         for day in range(1, DAYS + 1):
             for file in range(FILES_PER_DAY):
-                lines = (json.dumps({"id": number + i, "note": "x" * 40}) for i in range(ROWS_PER_FILE))
+                s3.put_object(Bucket=BUCKET, Key=f"raw/day={day:02}/{file}.json", Body=rows(number, "x" * 40))
                 number += ROWS_PER_FILE
-                s3.put_object(Bucket=BUCKET, Key=f"raw/day={day:02}/{file}.json", Body="\n".join(lines).encode() + b"\n")
 
     def client(self, service):
         if service not in self.clients:
@@ -99,6 +103,7 @@ class Lake:
         return [o["Key"] for page in pages for o in page.get("Contents", [])]
 
     def audit(self):
+        """The ledgers add up, and the node runs."""
         audit = self.node.headwater("audit", "--json", check=False)
         assert audit.returncode == 0, audit.stdout + audit.stderr
 
@@ -201,9 +206,8 @@ def test_a_job_run_that_is_killed_reads_what_is_new_once(lake, request):
     run_and_kill(1.0)
     assert lake.counts("clean") == (expected, expected)
     for n in range(rounds(request)):
-        first = ROWS + n * ROWS_PER_FILE
-        lines = (json.dumps({"id": first + i, "note": "new"}) for i in range(ROWS_PER_FILE))
-        lake.client("s3").put_object(Bucket=BUCKET, Key=f"raw/day=01/new-{n}.json", Body="\n".join(lines).encode())
+        body = rows(ROWS + n * ROWS_PER_FILE, "new")
+        lake.client("s3").put_object(Bucket=BUCKET, Key=f"raw/day=01/new-{n}.json", Body=body)
         run_and_kill(1.0)
         expected += ROWS_PER_FILE
         assert lake.counts("clean") == (expected, expected)

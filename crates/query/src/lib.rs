@@ -3,7 +3,7 @@
 //!
 //! A statement is one of two kinds. Definitions (Hive's: [`ddl`]) change the catalog. Queries
 //! (Trino's: [`dialect`]) are rewritten so that DataFusion computes what Trino would, planned over
-//! our own tables ([`table`]), and run on a small runtime of their own, so that a heavy query never
+//! our own tables (`table`), and run on a small runtime of their own, so that a heavy query never
 //! slows the front door. What a query writes goes through `delivery`'s committer, never through
 //! DataFusion's sinks.
 //!
