@@ -6,10 +6,10 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`ops`] | one file per family of operations |
-//! | [`executions`] | starting, running, ending and paging of executions |
+//! | `ops` | one file per family of operations |
+//! | `executions` | starting, running, ending and paging of executions |
 //! | [`results`] | CSV, text and metadata files |
-//! | [`workgroups`] | settings of queries |
+//! | `workgroups` | settings of queries |
 //! | `records` | what is stored |
 
 mod convert;

@@ -2,7 +2,7 @@
 //!
 //! Users come from the configuration, the node's own root credentials, and, on a development node,
 //! the test credentials. The guard isolates accounts: a caller acts on what its own account owns.
-//! Policies within an account will be decided in [`Users::check`]; every operation asks it already.
+//! Policies within an account will be decided in `Users::check`; every operation asks it already.
 //!
 //! **Invariants.** Secrets are never logged and never leave this crate but towards the verifier.
 
