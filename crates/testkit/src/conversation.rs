@@ -8,9 +8,11 @@
 //! ! account 222222222222            the next requests are another account's
 //! ! retry                           the next request repeats the last one's invocation id
 //! ! await GetJob {"JobName":"j"} x  the request is repeated until its answer holds x
+//! ! events                          what every open subscription said since
+//! ! hang up                         the newest subscription is dropped by its client
 //! ```
 //!
-//! A face may know more directives: its [`Stage`]. Clock and chance are simulated, so answers are
+//! Event streams are written as `events` says. A face may know more directives: its [`Stage`]. Clock and chance are simulated, so answers are
 //! the same in every run; tokens and ids, which are long and mean nothing to a reader, are written
 //! as `{{NextToken}}` and the like ([`Hidden`]), and a request that says so gets the newest.
 //!
@@ -22,9 +24,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use headwater_base::{AccountId, Caller, Seams, Timestamp};
-use headwater_wire::{Context, Face, RawBody, VerifiedRequest};
+use headwater_wire::{Context, Face, RawBody, VerifiedRequest, event_stream};
 use http_body_util::BodyExt;
 
+use crate::events::Subscriptions;
 use crate::{AllowAll, context_of};
 
 /// When every conversation begins.
@@ -75,6 +78,7 @@ pub struct Conversation {
     hidden: &'static [Hidden],
     known: BTreeMap<&'static str, String>,
     answered: String,
+    subscriptions: Subscriptions,
 }
 
 impl Conversation {
@@ -88,6 +92,7 @@ impl Conversation {
             hidden,
             known: BTreeMap::new(),
             answered: String::new(),
+            subscriptions: Subscriptions::default(),
         }
     }
 
@@ -129,7 +134,7 @@ impl Conversation {
             out.push_str(line);
             out.push('\n');
             if let Some(directive) = line.strip_prefix("! ") {
-                self.obey(stage, directive).await;
+                out.push_str(&self.obey(stage, directive).await);
             }
             if let Some(request) = line.strip_prefix("> ") {
                 let (operation, body) = request.split_once(' ').unwrap_or((request, ""));
@@ -149,6 +154,12 @@ impl Conversation {
         self.invocation += 1;
         let answer = self.face.handle(self.request(operation, body)).await;
         let status = answer.status().as_u16();
+        if answer.headers()["content-type"] == event_stream::CONTENT_TYPE {
+            self.subscriptions.open(answer.into_body());
+            let heard = self.subscriptions.listen().await;
+            self.answered = format!("< {status} {}\n{heard}", event_stream::CONTENT_TYPE);
+            return;
+        }
         assert_eq!(answer.headers()["content-type"], JSON);
         let bytes = answer.into_body().collect().await.expect("a whole answer").to_bytes();
         let mut text = String::from_utf8(bytes.to_vec()).expect("JSON is text");
@@ -173,12 +184,15 @@ impl Conversation {
         panic!("{operation} {body} still answers {}", self.answered);
     }
 
-    async fn obey(&mut self, stage: &mut dyn Stage, directive: &str) {
+    /// Does what a directive says; gives what was heard meanwhile.
+    async fn obey(&mut self, stage: &mut dyn Stage, directive: &str) -> String {
         let (verb, rest) = directive.split_once(' ').unwrap_or((directive, ""));
         match verb {
             "advance" => self.advance(rest.parse().expect("milliseconds")),
             "account" => self.account = rest.parse().expect("an account id"),
             "retry" => self.invocation -= 1,
+            "events" => return self.subscriptions.listen().await,
+            "hang" => self.subscriptions.hang_up(),
             "await" => {
                 let (operation, rest) = rest.split_once(' ').expect("an operation and its request");
                 let (body, text) = rest.rsplit_once(' ').expect("a request and what its answer holds");
@@ -186,6 +200,7 @@ impl Conversation {
             }
             _ => assert!(stage.obey(self, verb, rest).await, "unknown directive {directive:?}"),
         }
+        String::new()
     }
 
     fn hide_member(&mut self, name: &'static str, text: &str) -> String {

@@ -2,6 +2,7 @@
 //! with a face.
 
 pub mod conversation;
+mod events;
 pub mod golden;
 
 use std::sync::Arc;
