@@ -7,6 +7,7 @@ use headwater_catalog::Table;
 use serde::Serialize;
 
 use crate::definition::{Delivery, Source};
+use crate::produce::Record;
 
 /// Why a record was not delivered.
 #[derive(Clone, Copy, Debug)]
@@ -97,29 +98,22 @@ impl Letters {
         Self { direct: matches!(delivery.source, Source::DirectPut { .. }), table, ended: newest }
     }
 
-    /// The line of one record, without its end.
-    pub(crate) fn write(
-        &self,
-        shard: u32,
-        offset: i64,
-        arrived: Timestamp,
-        data: &[u8],
-        why: DeadLetter<'_>,
-    ) -> Vec<u8> {
+    /// The line of one record of a shard, without its end.
+    pub(crate) fn write(&self, shard: u32, record: &Record, why: DeadLetter<'_>) -> Vec<u8> {
         let message = why.message();
         let misfit = matches!(why, DeadLetter::Misfit(_));
         let letter = Letter {
             attempts_made: 1,
-            arrival_timestamp: arrived.ms(),
+            arrival_timestamp: record.arrived.ms(),
             error_code: why.code(),
             error_message: &message,
             last_error_code: misfit.then_some(why.code()),
             last_error_message: misfit.then_some(&message),
             attempt_ending_timestamp: self.ended.ms(),
-            raw_data: BASE64.encode(data),
+            raw_data: BASE64.encode(&record.data),
             shard_id: (!self.direct).then(|| format!("shardId-{shard:012}")),
-            sequence_number: offset.to_string(),
-            sub_sequence_number: None,
+            sequence_number: record.offset.to_string(),
+            sub_sequence_number: record.part,
             data_catalog_table: if misfit { self.table.as_ref() } else { None },
         };
         serde_json::to_vec(&letter).expect("a struct of texts and numbers is always JSON")
@@ -141,7 +135,14 @@ mod tests {
             role_arn: "arn:aws:iam::000000000001:role/r".into(),
         };
         let letters = Letters { direct: false, table: Some(table), ended: Timestamp::from_ms(20) };
-        let line = letters.write(3, 7, Timestamp::from_ms(10), b"{oops", DeadLetter::Misfit("not JSON"));
+        let record = Record {
+            data: bytes::Bytes::from_static(b"{oops"),
+            offset: 7,
+            part: None,
+            arrived: Timestamp::from_ms(10),
+            whole: 0,
+        };
+        let line = letters.write(3, &record, DeadLetter::Misfit("not JSON"));
         assert_eq!(
             String::from_utf8(line).unwrap(),
             r#"{"attemptsMade":1,"arrivalTimestamp":10,"errorCode":"DataFormatConversion.ParseError","#

@@ -17,7 +17,7 @@ pub struct Counts {
     pub delivered: u64,
     /// Records that held nothing to deliver (empty ones).
     pub dropped: u64,
-    /// Records in error objects, with their reason.
+    /// Records in error objects, with their reason; an aggregated record of which any part is.
     pub dead_lettered: u64,
     /// Records that the stream's retention removed before they were read.
     pub expired: u64,
@@ -25,6 +25,9 @@ pub struct Counts {
     pub discarded: u64,
     /// Rows in delivered objects.
     pub rows: u64,
+    /// Lines in error objects beyond one for each dead-lettered record: of an aggregated record
+    /// several user records may fail.
+    pub further_letters: u64,
 }
 
 impl Counts {
@@ -41,6 +44,7 @@ impl Counts {
         self.expired += other.expired;
         self.discarded += other.discarded;
         self.rows += other.rows;
+        self.further_letters += other.further_letters;
     }
 }
 
@@ -142,7 +146,7 @@ mod tests {
         fn a_row_meets_exactly_when_every_record_is_counted(
             start in 0i64..1000, n in [0u64..100, 0..100, 0..100, 0..100, 0..100], off in -2i64..3,
         ) {
-            let counts = Counts { delivered: n[0], dropped: n[1], dead_lettered: n[2], expired: n[3], discarded: n[4], rows: 7 };
+            let counts = Counts { delivered: n[0], dropped: n[1], dead_lettered: n[2], expired: n[3], discarded: n[4], rows: 7, further_letters: 9 };
             let position = start + counts.records() as i64 + off;
             let row = LedgerRow { shard: 0, log: LogId(1), start, position, counts };
             prop_assert_eq!(row.meets(), off == 0);

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_base::Timestamp;
 use headwater_store::StoredBatch;
+use headwater_streams::aggregate::{self, UserRecord};
 use headwater_streams::batch::{self, BatchError};
 use headwater_tables::decode::{Decoded, JsonDecoder};
 use headwater_tables::write::{Format, WriteError};
 
 use crate::deadletter::{DeadLetter, Letters};
-use crate::definition::Delivery;
+use crate::definition::{Delivery, Source};
 use crate::ledger::Counts;
 use crate::output::{Emit, FileSet, Form, Group, Limits};
 use crate::plan::Plan;
@@ -64,15 +65,35 @@ pub(crate) struct Producer {
     delivery: Arc<Delivery>,
     decoder: Option<JsonDecoder>,
     letters: Letters,
+    /// Lines written to error objects since they were last counted.
+    letters_written: u64,
     files: FileSet,
     counts: BTreeMap<u32, Counts>,
+    /// Whether aggregated records are taken apart: those of a stream are.
+    splits: bool,
 }
 
-/// A record on its way.
-struct Record {
-    data: Bytes,
-    offset: i64,
-    arrived: Timestamp,
+/// A record on its way: one of a shard's, or one of those that came aggregated in it.
+pub(crate) struct Record {
+    pub(crate) data: Bytes,
+    pub(crate) offset: i64,
+    /// Which of an aggregate's it is.
+    pub(crate) part: Option<u64>,
+    pub(crate) arrived: Timestamp,
+    /// The chunk's record that it is, or that it came in: an index into the [`Fates`].
+    pub(crate) whole: usize,
+}
+
+/// What becomes of each record of a chunk. An aggregated one is dead-lettered if anything in it is,
+/// otherwise delivered if anything in it is.
+#[derive(Debug, Default)]
+struct Fates(Vec<Fate>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Dropped,
+    Delivered,
+    DeadLettered,
 }
 
 /// Records that fit their partition, with the group each belongs to.
@@ -103,22 +124,23 @@ impl Producer {
         let limits = Limits { memory_bytes: MEMORY_BYTES, file_bytes: FILE_BYTES };
         let files = FileSet::new(form, delivery.destination.gzip, limits);
         let letters = Letters::new(&delivery, plan.table.as_deref(), plan.newest);
-        Ok(Self { delivery, decoder, letters, files, counts: BTreeMap::new() })
+        let splits = matches!(delivery.source, Source::Stream { .. });
+        Ok(Self { delivery, decoder, letters, letters_written: 0, files, counts: BTreeMap::new(), splits })
     }
 
     /// Takes in a chunk; gives what is ready to be uploaded.
     pub(crate) fn chunk(&mut self, chunk: &Chunk) -> Result<Vec<Emit>, ProduceError> {
-        let mut counts = Counts::default();
-        let records = read(chunk, &mut counts)?;
-        let sorted = self.sort(chunk.shard, records, &mut counts)?;
-        match self.decoder.take() {
+        let (records, mut fates) = read(chunk, self.splits)?;
+        let sorted = self.sort(chunk.shard, records, &mut fates)?;
+        let rows = match self.decoder.take() {
             Some(decoder) => {
-                let done = self.convert(&decoder, chunk.shard, sorted, &mut counts);
+                let done = self.convert(&decoder, chunk.shard, sorted, &mut fates);
                 self.decoder = Some(decoder);
-                done?;
+                done?
             }
-            None => self.pass_on(sorted, &mut counts)?,
-        }
+            None => self.pass_on(sorted, &mut fates)?,
+        };
+        let counts = Counts { rows, ..fates.counts(std::mem::take(&mut self.letters_written)) };
         self.counts.entry(chunk.shard).or_default().add(&counts);
         if self.files.files() > FILES_MAX {
             return Err(ProduceError::TooManyFiles);
@@ -132,12 +154,7 @@ impl Producer {
     }
 
     /// Finds each record's partition; those without one become dead letters.
-    fn sort(
-        &mut self,
-        shard: u32,
-        records: Vec<Record>,
-        counts: &mut Counts,
-    ) -> Result<Sorted, ProduceError> {
+    fn sort(&mut self, shard: u32, records: Vec<Record>, fates: &mut Fates) -> Result<Sorted, ProduceError> {
         let mut sorted = Sorted::default();
         let delivery = Arc::clone(&self.delivery);
         let Some(query) = &delivery.destination.partition_query else {
@@ -149,19 +166,20 @@ impl Producer {
         for record in records {
             match query.values(&record.data) {
                 Ok(values) => sorted.push(record, values),
-                Err(reason) => self.bury(shard, &record, DeadLetter::NoPartition(&reason), counts)?,
+                Err(reason) => self.bury(shard, &record, DeadLetter::NoPartition(&reason), fates)?,
             }
         }
         Ok(sorted)
     }
 
+    /// Gives the number of rows.
     fn convert(
         &mut self,
         decoder: &JsonDecoder,
         shard: u32,
         sorted: Sorted,
-        counts: &mut Counts,
-    ) -> Result<(), ProduceError> {
+        fates: &mut Fates,
+    ) -> Result<u64, ProduceError> {
         let data: Vec<Bytes> = sorted.records.iter().map(|record| record.data.clone()).collect();
         let Decoded { batch, origin, misfits, .. } = decoder.decode(&data);
         let of_row: Vec<u32> = origin.iter().map(|record| sorted.group_of[*record as usize]).collect();
@@ -171,31 +189,26 @@ impl Producer {
                 self.files.rows(group, rows, *oldest)?;
             }
         }
-        let mut dead = 0;
         for misfit in &misfits {
             if let Some(record) = sorted.records.get(misfit.index) {
-                self.bury(shard, record, DeadLetter::Misfit(&misfit.reason), counts)?;
-                dead += 1;
+                self.bury(shard, record, DeadLetter::Misfit(&misfit.reason), fates)?;
             }
         }
-        // `origin` ascends, so equal neighbours are one record's rows.
-        let mut rows_of = origin;
-        rows_of.dedup();
-        counts.rows += batch.num_rows() as u64;
-        counts.delivered += rows_of.len() as u64;
-        counts.dropped += (sorted.records.len() as u64).saturating_sub(rows_of.len() as u64 + dead);
-        Ok(())
+        for record in origin.iter().filter_map(|index| sorted.records.get(*index as usize)) {
+            fates.raise(record, Fate::Delivered);
+        }
+        Ok(batch.num_rows() as u64)
     }
 
-    fn pass_on(&mut self, sorted: Sorted, counts: &mut Counts) -> Result<(), ProduceError> {
+    /// Gives the number of rows.
+    fn pass_on(&mut self, sorted: Sorted, fates: &mut Fates) -> Result<u64, ProduceError> {
         let delimiter = self.delivery.destination.delimiter.clone();
         for (record, group) in sorted.records.iter().zip(&sorted.group_of) {
             let group = &sorted.groups[*group as usize];
             self.files.record(group, &record.data, &delimiter, record.arrived)?;
+            fates.raise(record, Fate::Delivered);
         }
-        counts.delivered += sorted.records.len() as u64;
-        counts.rows += sorted.records.len() as u64;
-        Ok(())
+        Ok(sorted.records.len() as u64)
     }
 
     fn bury(
@@ -203,11 +216,12 @@ impl Producer {
         shard: u32,
         record: &Record,
         why: DeadLetter<'_>,
-        counts: &mut Counts,
+        fates: &mut Fates,
     ) -> Result<(), ProduceError> {
-        let line = self.letters.write(shard, record.offset, record.arrived, &record.data, why);
+        let line = self.letters.write(shard, record, why);
         self.files.record(&Group::error(why.output_type()), &line, b"\n", record.arrived)?;
-        counts.dead_lettered += 1;
+        fates.raise(record, Fate::DeadLettered);
+        self.letters_written += 1;
         Ok(())
     }
 }
@@ -231,20 +245,60 @@ impl Sorted {
     }
 }
 
-/// The plan's records in a chunk. A record without a value (a Kafka tombstone) is dropped.
-fn read(chunk: &Chunk, counts: &mut Counts) -> Result<Vec<Record>, BatchError> {
-    let mut records = Vec::new();
+impl Fates {
+    /// The fate of one more record, for now that of one that holds nothing.
+    fn begin(&mut self) -> usize {
+        self.0.push(Fate::Dropped);
+        self.0.len() - 1
+    }
+
+    fn raise(&mut self, record: &Record, fate: Fate) {
+        let own = &mut self.0[record.whole];
+        *own = fate.max(*own);
+    }
+
+    /// What became of the records, which left so many lines in error objects.
+    fn counts(&self, letters: u64) -> Counts {
+        let count = |fate: Fate| self.0.iter().filter(|own| **own == fate).count() as u64;
+        let dead_lettered = count(Fate::DeadLettered);
+        Counts {
+            delivered: count(Fate::Delivered),
+            dropped: count(Fate::Dropped),
+            dead_lettered,
+            further_letters: letters - dead_lettered,
+            ..Counts::default()
+        }
+    }
+}
+
+/// The plan's records in a chunk, aggregated ones taken apart if `splits`. A record without a value
+/// (a Kafka tombstone) and an empty aggregate hold nothing.
+fn read(chunk: &Chunk, splits: bool) -> Result<(Vec<Record>, Fates), BatchError> {
+    let (mut records, mut fates) = (Vec::new(), Fates::default());
     for stored in &chunk.batches {
         for decoded in batch::decode(&stored.payload)? {
             let offset = stored.base_offset + i64::from(decoded.offset_delta);
             if offset < chunk.from || offset >= chunk.to {
                 continue;
             }
-            match decoded.record.value {
-                Some(data) => records.push(Record { data, offset, arrived: stored.append_time }),
-                None => counts.dropped += 1,
+            let whole = fates.begin();
+            let arrived = stored.append_time;
+            let Some(data) = decoded.record.value else { continue };
+            let parts = if splits { aggregate::split(&data) } else { None };
+            match parts {
+                None => records.push(Record { data, offset, part: None, arrived, whole }),
+                Some(parts) => {
+                    let part = |(part, user): (u64, UserRecord)| Record {
+                        data: user.data,
+                        offset,
+                        part: Some(part),
+                        arrived,
+                        whole,
+                    };
+                    records.extend((0..).zip(parts).map(part));
+                }
             }
         }
     }
-    Ok(records)
+    Ok((records, fates))
 }

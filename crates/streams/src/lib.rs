@@ -9,6 +9,7 @@
 //! **Failure.** A crash during a put leaves all of a part or nothing of it (a part is one commit;
 //! puts up to 7 MiB are one part). A deletion is one commit: afterwards puts find no log and fail.
 
+pub mod aggregate;
 pub mod batch;
 mod cache;
 mod consumers;

@@ -242,7 +242,7 @@ fn check_rows(stored: &StoredPlan, found: &mut ObjectsAudit) {
         |of: fn(&Counts) -> u64| stored.plan.ranges.iter().map(|range| of(&range.counts)).sum::<u64>();
     let pairs = [
         ("rows", rows_of(false), count(|counts| counts.rows)),
-        ("dead letters", rows_of(true), count(|counts| counts.dead_lettered)),
+        ("dead letters", rows_of(true), count(|counts| counts.dead_lettered + counts.further_letters)),
     ];
     for (what, objects, ledger) in pairs {
         if objects != ledger {

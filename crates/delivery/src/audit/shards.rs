@@ -98,6 +98,7 @@ fn check_row(row: &LedgerRow, planned: &Counts, next: i64, problems: &mut Vec<St
         ("dropped", row.counts.dropped, planned.dropped),
         ("dead-lettered", row.counts.dead_lettered, planned.dead_lettered),
         ("rows", row.counts.rows, planned.rows),
+        ("further dead letters", row.counts.further_letters, planned.further_letters),
     ];
     for (what, ledger, plans) in same {
         if ledger != plans {

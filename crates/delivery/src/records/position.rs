@@ -1,5 +1,7 @@
 //! A shard's position and ledger row, and the head of a delivery.
 
+use std::num::NonZeroU64;
+
 use minicbor::{Decode, Encode};
 
 use super::Record;
@@ -33,6 +35,9 @@ pub(crate) struct CountsRecord {
     discarded: u64,
     #[n(5)]
     rows: u64,
+    /// Not there when zero: so it was before aggregated records were split.
+    #[n(6)]
+    further_letters: Option<NonZeroU64>,
 }
 
 /// How many plans a delivery has committed: the next one's number.
@@ -72,15 +77,18 @@ impl PositionRecord {
 
 impl From<&Counts> for CountsRecord {
     fn from(counts: &Counts) -> Self {
-        let Counts { delivered, dropped, dead_lettered, expired, discarded, rows } = *counts;
-        Self { delivered, dropped, dead_lettered, expired, discarded, rows }
+        let Counts { delivered, dropped, dead_lettered, expired, discarded, rows, further_letters } = *counts;
+        let further_letters = NonZeroU64::new(further_letters);
+        Self { delivered, dropped, dead_lettered, expired, discarded, rows, further_letters }
     }
 }
 
 impl From<CountsRecord> for Counts {
     fn from(record: CountsRecord) -> Self {
-        let CountsRecord { delivered, dropped, dead_lettered, expired, discarded, rows } = record;
-        Self { delivered, dropped, dead_lettered, expired, discarded, rows }
+        let CountsRecord { delivered, dropped, dead_lettered, expired, discarded, rows, further_letters } =
+            record;
+        let further_letters = further_letters.map_or(0, NonZeroU64::get);
+        Self { delivered, dropped, dead_lettered, expired, discarded, rows, further_letters }
     }
 }
 
@@ -93,16 +101,28 @@ mod tests {
 
     #[test]
     fn bytes_are_as_released() {
-        let counts = Counts { delivered: 1, dropped: 2, dead_lettered: 3, expired: 4, discarded: 5, rows: 6 };
+        let counts = Counts {
+            delivered: 1,
+            dropped: 2,
+            dead_lettered: 3,
+            expired: 4,
+            discarded: 5,
+            rows: 6,
+            further_letters: 0,
+        };
         let row = LedgerRow { shard: 0, log: LogId(9), start: -1, position: 10, counts };
-        assert_eq!(hex::encode(PositionRecord::from(&row).to_value()), "018409200a86010203040506");
+        let bytes = PositionRecord::from(&row).to_value();
+        assert_eq!(hex::encode(&bytes), "018409200a86010203040506");
+        assert_eq!(PositionRecord::from_value(&bytes).unwrap().into_row(0), row);
+        let row = LedgerRow { counts: Counts { further_letters: 7, ..counts }, ..row };
+        assert_eq!(hex::encode(PositionRecord::from(&row).to_value()), "018409200a8701020304050607");
         assert_eq!(hex::encode(HeadRecord { next_plan: 3 }.to_value()), "018103");
     }
 
     proptest! {
         #[test]
-        fn rows_read_back(shard: u32, log: u64, start: i64, position: i64, n: [u64; 6]) {
-            let counts = Counts { delivered: n[0], dropped: n[1], dead_lettered: n[2], expired: n[3], discarded: n[4], rows: n[5] };
+        fn rows_read_back(shard: u32, log: u64, start: i64, position: i64, n: [u64; 7]) {
+            let counts = Counts { delivered: n[0], dropped: n[1], dead_lettered: n[2], expired: n[3], discarded: n[4], rows: n[5], further_letters: n[6] };
             let row = LedgerRow { shard, log: LogId(log), start, position, counts };
             let read = PositionRecord::from_value(&PositionRecord::from(&row).to_value()).unwrap().into_row(shard);
             prop_assert_eq!(read, row);
