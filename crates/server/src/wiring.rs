@@ -12,6 +12,8 @@ use headwater_firehose::Firehose;
 use headwater_glue::Glue;
 use headwater_identity::{Sts, Users};
 use headwater_kinesis::Kinesis;
+use headwater_leases::Leases;
+use headwater_monitoring::Monitoring;
 use headwater_objects::Objects;
 use headwater_s3::S3Face;
 use headwater_store::Store;
@@ -95,9 +97,10 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
         catalog: catalog.clone(),
         objects: objects.clone(),
         queries: Some(queries.clone()),
-        seams,
+        seams: seams.clone(),
     };
     let glue = Glue::new(glue, &work);
+    let leases = Leases::new(store.clone(), seams, &work);
     let engines = Engines { queries, store, streams, objects, catalog, deliveries };
     let faces: FaceList = vec![
         Arc::new(Kinesis::new(engines.streams.clone())),
@@ -105,6 +108,8 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
         Arc::new(glue),
         Arc::new(athena),
         Arc::new(S3Face::new(engines.objects.clone())),
+        Arc::new(leases),
+        Arc::new(Monitoring::new()),
         Arc::new(Sts),
     ];
     Ok(House { authority: Arc::new(users), engines, faces })

@@ -154,6 +154,11 @@ pub trait Face: Send + Sync + 'static {
     fn signing_name(&self) -> &'static str;
     /// The part of `X-Amz-Target` before the dot, for JSON services.
     fn target_prefix(&self) -> Option<&'static str>;
+    /// Whether every request names its operation in `X-Amz-Target`: not of a service that speaks
+    /// other protocols, too.
+    fn needs_target(&self) -> bool {
+        self.target_prefix().is_some()
+    }
     /// Whether bodies are handed over while they arrive (S3) or whole.
     fn streams_bodies(&self) -> bool {
         false

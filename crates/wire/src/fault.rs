@@ -14,12 +14,20 @@ pub struct Fault {
     pub status: u16,
     /// Further members of the error's shape (JSON object members), such as `resource`.
     pub members: Vec<(&'static str, String)>,
+    /// Members that are no text (DynamoDB's `Item` and `CancellationReasons`), in JSON and CBOR.
+    pub structures: Vec<(&'static str, serde_json::Value)>,
 }
 
 impl Fault {
     /// A client error (400).
     pub fn client(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status: 400, members: Vec::new() }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            status: 400,
+            members: Vec::new(),
+            structures: Vec::new(),
+        }
     }
 
     /// A server error (500): the SDK retries it.

@@ -47,7 +47,7 @@ impl Routes {
         }
         let service = scope_service(head).or_else(|| looks_like_query(head).then_some("sts")).unwrap_or("s3");
         match self.by_service.get(service) {
-            Some(face) if face.target_prefix().is_none() => Route::Face(face.clone()),
+            Some(face) if !face.needs_target() => Route::Face(face.clone()),
             Some(_) => {
                 let message = "the request names no operation: X-Amz-Target is missing";
                 Route::Nowhere(Fault::client("UnknownOperationException", message), Dialect::Json)
@@ -63,7 +63,7 @@ impl Routes {
 
 /// How a face spells its errors.
 pub(super) fn dialect(face: &dyn Face) -> Dialect {
-    if face.target_prefix().is_some() {
+    if face.needs_target() {
         Dialect::Json
     } else if face.streams_bodies() {
         Dialect::S3

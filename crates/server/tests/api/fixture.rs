@@ -132,6 +132,8 @@ fn service_of(target: &str) -> &'static str {
         "Firehose" => "firehose",
         "AWSGlue" => "glue",
         "AmazonAthena" => "athena",
+        "DynamoDB" => "dynamodb",
+        "GraniteServiceVersion20100801" => "monitoring",
         other => panic!("no service is known for {other}"),
     }
 }

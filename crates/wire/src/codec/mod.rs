@@ -9,6 +9,7 @@ mod depth;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::Fault;
 
@@ -114,10 +115,11 @@ impl Codec {
     /// The body of an error answer.
     pub fn encode_fault(self, fault: &Fault) -> Bytes {
         let mut members = std::collections::BTreeMap::from([
-            ("__type", fault.code.as_ref()),
-            ("message", fault.message.as_str()),
+            ("__type", Value::from(fault.code.as_ref())),
+            ("message", Value::from(fault.message.as_str())),
         ]);
-        members.extend(fault.members.iter().map(|(name, value)| (*name, value.as_str())));
+        members.extend(fault.members.iter().map(|(name, value)| (*name, Value::from(value.as_str()))));
+        members.extend(fault.structures.iter().cloned());
         self.encode(&members).unwrap_or_default()
     }
 }
