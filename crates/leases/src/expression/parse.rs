@@ -444,7 +444,8 @@ mod tests {
         ] {
             assert!(holds(text), "{text}");
         }
-        for text in ["a = :text", "a < :text", "none = none", "none < :one", "NOT (a = :one OR none = :one)"] {
+        for text in ["a = :text", "a < :text", "none = none", "none < :one", "NOT (a = :one OR none = :one)"]
+        {
             assert!(!holds(text), "{text}");
         }
         assert!(condition("attribute_not_exists(a)", &mut substitutions()).unwrap().holds(None));
@@ -467,12 +468,27 @@ mod tests {
             ("a =", "Syntax error; token: \"<EOF>\", near: \"=\""),
             ("a = :one b", "Syntax error; token: \"b\", near: \":one b\""),
             ("(a = :one", "Syntax error; token: \"<EOF>\", near: \":one\""),
-            ("a = :none", "An expression attribute value used in expression is not defined; attribute value: :none"),
-            ("#none = a", "An expression attribute name used in the document path is not defined; attribute name: #none"),
+            (
+                "a = :none",
+                "An expression attribute value used in expression is not defined; attribute value: :none",
+            ),
+            (
+                "#none = a",
+                "An expression attribute name used in the document path is not defined; attribute name: #none",
+            ),
             ("size(a)", "Syntax error; token: \"<EOF>\", near: \")\""),
-            ("a = contains(a, a)", "The function is not allowed to be used this way in an expression; function: contains"),
-            ("begins_with(a, :one)", "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N"),
-            ("a[99999999999999999999] = a", "List index is not within the allowable range; index: [99999999999999999999]"),
+            (
+                "a = contains(a, a)",
+                "The function is not allowed to be used this way in an expression; function: contains",
+            ),
+            (
+                "begins_with(a, :one)",
+                "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N",
+            ),
+            (
+                "a[99999999999999999999] = a",
+                "List index is not within the allowable range; index: [99999999999999999999]",
+            ),
         ];
         let deep = format!("{}a = a{}", "(".repeat(100), ")".repeat(100));
         tried.push((&deep, "The expression contains too many nested parts; at most 64 are allowed"));

@@ -29,7 +29,10 @@ async fn leases_are_taken_once_and_survive_a_restart() {
     let lease = json!({"leaseKey": {"S": "shardId-000000000000"}, "leaseCounter": {"N": "0"}});
     let create = json!({"TableName": table, "Item": lease, "Expected": {"leaseKey": {"Exists": false}}});
     call(&fixture, "PutItem", create.clone()).await;
-    assert_eq!(fixture.refusal(&format!("{PREFIX}.PutItem"), create).await, "ConditionalCheckFailedException");
+    assert_eq!(
+        fixture.refusal(&format!("{PREFIX}.PutItem"), create).await,
+        "ConditionalCheckFailedException"
+    );
     let take = |owner: &str| {
         json!({
             "TableName": table, "Key": {"leaseKey": {"S": "shardId-000000000000"}},
@@ -102,7 +105,8 @@ async fn published_metrics_are_shown() {
     let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
     let answer = fixture.alice.send("monitoring", "POST", "/", &headers, form.into()).await.unwrap();
     assert_eq!(answer.status, 200, "{:?}", answer.body);
-    let refused = fixture.refusal("GraniteServiceVersion20100801.PutMetricData", json!({"Namespace": "x"})).await;
+    let refused =
+        fixture.refusal("GraniteServiceVersion20100801.PutMetricData", json!({"Namespace": "x"})).await;
     assert_eq!(refused, "MissingParameter");
     let refused = fixture.refusal("GraniteServiceVersion20100801.ListMetrics", json!({})).await;
     assert_eq!(refused, "UnknownOperationException");
