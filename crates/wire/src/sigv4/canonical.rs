@@ -50,9 +50,12 @@ pub(crate) fn request(head: &Parts, style: PathStyle, signed_headers: &[String],
     out
 }
 
+/// What HTTP/2 calls the host.
+pub(super) const AUTHORITY: &str = ":authority";
+
 /// All values of a header, trimmed, inner runs of spaces made one, joined by commas.
 fn header_value(out: &mut Vec<u8>, head: &Parts, name: &str) {
-    if name == "host" && !head.headers.contains_key("host") {
+    if name == AUTHORITY || (name == "host" && !head.headers.contains_key("host")) {
         // HTTP/2 has :authority instead.
         out.extend_from_slice(head.uri.authority().map_or("", |a| a.as_str()).as_bytes());
         return;

@@ -334,6 +334,33 @@ mod tests {
         assert_eq!(verify(&forged, "kinesis", b"", now).await, Err(AuthError::Mismatch));
     }
 
+    /// As `@smithy/signature-v4` signs for HTTP/2.
+    #[tokio::test]
+    async fn the_javascript_sdk_signs_the_authority_instead_of_the_host() {
+        const SIGNATURE: &str = "a0a95e74d654d799041454b929a366d52e7a2c8c5a869cd1cf743185825cef80";
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260102/us-east-1/kinesis/aws4_request, \
+             SignedHeaders=:authority;content-type;x-amz-content-sha256;x-amz-date;x-amz-target, \
+             Signature={SIGNATURE}"
+        );
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", "Kinesis_20131202.ListStreams"),
+            ("x-amz-date", "20260102T030405Z"),
+            ("x-amz-content-sha256", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+            ("authorization", &authorization),
+        ];
+        let now = at("20260102T030405Z");
+        let sent = head("POST", "http://127.0.0.1:4566/", &headers);
+        assert!(verify(&sent, "kinesis", b"{}", now).await.is_ok());
+        let elsewhere = head("POST", "http://127.0.0.1:4567/", &headers);
+        assert_eq!(verify(&elsewhere, "kinesis", b"{}", now).await, Err(AuthError::Mismatch));
+        // A host beside it, which nobody signed.
+        let mut added = head("POST", "http://127.0.0.1:4566/", &headers);
+        added.headers.insert("host", HeaderValue::from_static("elsewhere"));
+        assert_eq!(verify(&added, "kinesis", b"{}", now).await, Err(AuthError::Unsigned("host".into())));
+    }
+
     async fn upload(
         stated: &'static str,
         change: impl Fn(&mut Vec<u8>),
