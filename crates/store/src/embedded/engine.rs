@@ -362,7 +362,11 @@ impl Store for Embedded {
     async fn wipe(&self, keep: &[Key]) -> Result<(), CommitError> {
         let keep = keep.to_vec();
         let shared = Arc::clone(&self.shared);
-        let wiped = tokio::task::spawn_blocking(move || shared.front.wipe(|| kept(&shared, &keep)));
+        let wiped = tokio::task::spawn_blocking(move || {
+            // Who was parked behind a wipe that is refused goes on.
+            let wiped = shared.front.wipe(|| kept(&shared, &keep));
+            wiped.inspect_err(|_| shared.front.unpark(shared.as_ref()))
+        });
         let answer = wiped.await.map_err(|_| CommitError::Closed)??;
         answer.await.unwrap_or(Err(CommitError::Closed))?;
         self.shared.wake.notify_waiters();

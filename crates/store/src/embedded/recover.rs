@@ -42,6 +42,8 @@ use crate::{Key, KeyRange, Kind, LogId, Lsn, StoreError, kinds};
 
 /// Entries whose facts are applied to the index in one batch.
 const REPLAY_BATCH: usize = 1000;
+/// Bytes of journal whose entries wait for that: they are pieces of the buffers it was read into.
+const REPLAY_BYTES: u64 = 8 << 20;
 
 /// Everything recovery found.
 #[derive(Debug)]
@@ -99,7 +101,7 @@ pub(crate) fn recover(
         unused: Vec::new(),
         report: Recovered { fresh, ..Recovered::default() },
     };
-    let mut replay = Replay { recovery: &mut recovery, next: None, pending: Vec::new() };
+    let mut replay = Replay { recovery: &mut recovery, next: None, pending: Vec::new(), pending_bytes: 0 };
     for (epoch, path) in names {
         replay.file(*epoch, path)?;
     }
@@ -113,6 +115,8 @@ struct Replay<'a> {
     next: Option<Lsn>,
     /// Entries not yet applied to the index.
     pending: Vec<Effects>,
+    /// Bytes of journal read since it was last empty.
+    pending_bytes: u64,
 }
 
 impl Replay<'_> {
@@ -171,6 +175,7 @@ impl Replay<'_> {
             entries
                 .push(effects.ok_or_else(|| damaged("an entry that does not read back", &file.path, *at))?);
         }
+        self.pending_bytes += group.header.span();
         let before = std::mem::take(&mut self.recovery.tail);
         for effects in before.into_iter().filter(|effects| effects.lsn < first) {
             self.apply(effects).map_err(index_error)?;
@@ -218,7 +223,7 @@ impl Replay<'_> {
         if effects.lsn > self.recovery.applied.lsn {
             self.recovery.report.replayed += 1;
             self.pending.push(effects);
-            if self.pending.len() >= REPLAY_BATCH {
+            if self.pending.len() >= REPLAY_BATCH || self.pending_bytes >= REPLAY_BYTES {
                 self.flush()?;
             }
         }
@@ -229,6 +234,7 @@ impl Replay<'_> {
         if !self.pending.is_empty() {
             self.recovery.applied = self.recovery.index.apply(self.recovery.applied, self.pending.iter())?;
             self.pending.clear();
+            self.pending_bytes = 0;
         }
         Ok(())
     }
