@@ -185,22 +185,25 @@ async fn a_crash_while_recovering_loses_nothing() {
     assert!(looked >= kills.len());
 }
 
-/// The ops before which to kill: a group was written and not yet synced. Among them are groups that gave
-/// segments up.
+/// The ops before which to kill: a group was written and not yet synced. Some are groups that may have given
+/// up the segments that were removed soon after.
 fn kills(ops: &[Op]) -> BTreeSet<usize> {
     let is = |path: &Path, end: &str| path.extension().is_some_and(|found| found == end);
-    let mut groups = Vec::new();
-    let mut gave_up = BTreeSet::new();
+    let (mut groups, mut before_removals) = (Vec::new(), Vec::new());
     for (n, op) in ops.iter().enumerate() {
         match op {
             Op::Write { path, .. } if is(path, "hwj") => groups.push(n + 1),
-            Op::Remove { path } if is(path, "hws") => gave_up.extend(groups.last()),
+            Op::Remove { path } if is(path, "hws") => before_removals.push(groups.len()),
             _ => {}
         }
     }
+    before_removals.dedup();
     let wanted = if exhaustive() { RECOVERIES.1 } else { RECOVERIES.0 };
-    let gave_up: Vec<usize> = gave_up.into_iter().collect();
-    spread(&groups, wanted).into_iter().chain(spread(&gave_up, wanted)).collect()
+    let mut kills: BTreeSet<usize> = spread(&groups, wanted).into_iter().collect();
+    for end in spread(&before_removals, wanted) {
+        kills.extend(&groups[end.saturating_sub(3)..end]);
+    }
+    kills
 }
 
 async fn while_recovering(disk: &Disk, root: &Path, chance: &Chance, when: &str) -> usize {

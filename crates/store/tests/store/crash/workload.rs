@@ -27,8 +27,11 @@ const COUNTER: u32 = 9_000;
 /// A task begins a new log with each commit whose number is a multiple of this.
 const NEW_LOG: u64 = 25;
 /// The first task puts a large value with each commit whose number is a multiple of this.
-const LARGE: u64 = 12;
+const LARGE: u64 = 5;
+/// What it is at most: more than fits a journal file of this test.
 const LARGE_BYTES: usize = 90 << 10;
+/// What every other one is: several sectors, and less than the index engine compresses.
+const MIDDLING_BYTES: usize = 3 << 10;
 /// Says "wiped" in place of a task.
 const WIPED: u64 = 0xFFFF;
 
@@ -56,7 +59,8 @@ fn payload(n: u64) -> Bytes {
 
 /// Bytes that do not compress.
 fn large(n: u64) -> Bytes {
-    (0..LARGE_BYTES as u64).map(|i| ((i * (i + n)) >> 5) as u8).collect()
+    let bytes = if n.is_multiple_of(2 * LARGE) { LARGE_BYTES } else { MIDDLING_BYTES };
+    (0..bytes as u64).map(|i| ((i * (i + n)) >> 5) as u8).collect()
 }
 
 /// Works in `dir/store` for some rounds of `each` commits per task, writing each acknowledgement to
