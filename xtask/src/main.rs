@@ -1,5 +1,6 @@
 //! Repository chores: `cargo xtask check` is what must pass before a push, `cargo xtask tidy` the
-//! rules of the house that neither the compiler nor clippy knows.
+//! rules of the house that neither the compiler nor clippy knows, `cargo xtask aside` what stands aside:
+//! the simulation runs, the fuzz targets compile.
 //!
 //! **Failure.** Any broken rule or failed step ends with a non-zero status and says which file and
 //! what to do.
@@ -11,10 +12,10 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 
-const USAGE: &str = "usage: cargo xtask check | tidy";
+const USAGE: &str = "usage: cargo xtask check | tidy | aside";
 
 /// What stands in a workspace of its own: it is formatted as the rest, and built where it is used
-/// (`make chaos`, fuzzing).
+/// ([`aside`], fuzzing).
 const OWN_WORKSPACES: [&str; 2] = ["sim/Cargo.toml", "fuzz/Cargo.toml"];
 
 fn main() -> ExitCode {
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let outcome = match asked.first().map(String::as_str) {
         Some("check") => check(),
         Some("tidy") => run_tidy(),
+        Some("aside") => aside(),
         _ => Err(anyhow::anyhow!(USAGE)),
     };
     match outcome {
@@ -61,7 +63,15 @@ fn check() -> anyhow::Result<()> {
     cargo(&["test", "--workspace"])?;
     let mut docs = Command::new(env!("CARGO"));
     docs.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").current_dir(root());
-    run(&mut docs, "doc")
+    run(&mut docs, "doc")?;
+    aside()
+}
+
+/// The workspaces of their own. The fuzz targets are checked without libFuzzer, which needs a C++ compiler
+/// to build and a nightly one to be of use.
+fn aside() -> anyhow::Result<()> {
+    cargo(&["test", "--locked", "--manifest-path", "sim/Cargo.toml"])?;
+    cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--no-default-features"])
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
