@@ -47,7 +47,7 @@ async fn gather(reader: Arc<dyn BlobReader>, range: std::ops::Range<u64>) -> Byt
 
 async fn reads_back_every_length(blobs: &dyn Blobs) {
     let block = BLOCK_BYTES;
-    for len in [0, 1, 4095, block - 1, block, block + 1, 3 * block, 3 * block + 17] {
+    for len in [0, 1, 4095, block - 1, block, block + 1, 3 * block, 3 * block + 17, 7 * block + 17] {
         let data = pattern(len);
         let handle = put(blobs, &data, 300_001).await;
         assert_eq!(handle.len, len as u64);

@@ -14,6 +14,7 @@
 //!
 //! **Failure.** A failed fsync fails the upload; the file is removed and nothing named it.
 
+mod block;
 mod reader;
 mod writer;
 

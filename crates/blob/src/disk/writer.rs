@@ -1,26 +1,34 @@
 //! Writes one blob file: blocks go to the disk while the next one is gathered.
 //!
+//! The first blocks go through the page cache, where a small blob is likely to be read again soon. A
+//! large blob's further blocks go to the disk directly: copying gibibytes into pages that are read
+//! much later, if ever, costs more CPU time than hashing them, and drives out what is being read.
+//!
 //! **Bounds.** Two blocks of memory per writer: one gathered, one in flight. Dirty bytes are handed
 //! to the disk every [`SYNC_EVERY_BYTES`], so `finish` has little left to wait for.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
+use super::block::Block;
 use super::{Disk, failed, joined};
 use crate::layout::{self, Trailer};
 use crate::live::Live;
-use crate::{BLOCK_BYTES, BlobError, BlobId, BlobWriter, UploadHandle};
+use crate::{BlobError, BlobId, BlobWriter, UploadHandle};
 
 /// How many bytes may be written before the disk is asked to keep them.
 const SYNC_EVERY_BYTES: u64 = 32 << 20;
+
+/// From here on a blob's blocks bypass the page cache.
+const DIRECT_FROM: u64 = 4 << 20;
 
 /// A blob being written.
 #[derive(Debug)]
@@ -28,8 +36,8 @@ pub(super) struct DiskWriter {
     disk: Arc<Disk>,
     id: BlobId,
     live: Arc<Live>,
-    /// The block being gathered; shorter than a block between calls.
-    block: Vec<u8>,
+    /// The block being gathered; not full between calls.
+    block: Block,
     /// Bytes handed to the blocking pool so far.
     sent_bytes: u64,
     checksums: Vec<u32>,
@@ -44,7 +52,7 @@ pub(super) struct DiskWriter {
 struct Written {
     file: Arc<NewFile>,
     checksum: u32,
-    spare: Vec<u8>,
+    spare: Block,
 }
 
 impl DiskWriter {
@@ -54,7 +62,7 @@ impl DiskWriter {
             disk,
             id,
             live,
-            block: Vec::new(),
+            block: Block::default(),
             sent_bytes: 0,
             checksums: Vec::new(),
             file: None,
@@ -65,9 +73,9 @@ impl DiskWriter {
     }
 
     /// Waits for the block in flight and takes what it gave; its buffer comes back empty.
-    async fn settle(&mut self) -> Result<Vec<u8>, BlobError> {
+    async fn settle(&mut self) -> Result<Block, BlobError> {
         let Some(writing) = self.writing.as_mut() else {
-            return Ok(Vec::new());
+            return Ok(Block::default());
         };
         let outcome = writing.await;
         self.writing = None;
@@ -115,10 +123,8 @@ impl BlobWriter for DiskWriter {
     async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(BLOCK_BYTES - self.block.len()));
-            self.block.extend_from_slice(now);
-            rest = later;
-            if self.block.len() == BLOCK_BYTES {
+            rest = self.block.take(rest);
+            if self.block.is_full() {
                 self.send_block().await?;
             }
         }
@@ -137,7 +143,7 @@ impl BlobWriter for DiskWriter {
                 Some(file) => file,
                 None => NewFile::create(&disk, id)?,
             };
-            let mut tail = block;
+            let mut tail = block.bytes().to_vec();
             if !tail.is_empty() {
                 disk.claim(tail.len() as u64)?;
                 trailer.checksums.push(layout::checksum(&tail));
@@ -155,7 +161,7 @@ fn write_block(
     disk: &Arc<Disk>,
     id: BlobId,
     file: Option<Arc<NewFile>>,
-    mut block: Vec<u8>,
+    block: Block,
     offset: u64,
 ) -> Result<Written, BlobError> {
     disk.claim(block.len() as u64)?;
@@ -163,10 +169,9 @@ fn write_block(
         Some(file) => file,
         None => NewFile::create(disk, id)?,
     };
-    let checksum = layout::checksum(&block);
-    file.file.write_all_at(&block, offset).map_err(|e| failed(&e))?;
-    block.clear();
-    Ok(Written { file, checksum, spare: block })
+    let checksum = layout::checksum(block.bytes());
+    file.write(&block, offset).map_err(|e| failed(&e))?;
+    Ok(Written { file, checksum, spare: block.emptied() })
 }
 
 /// A file that goes away again unless it is kept. Shared with work in flight, so it never goes
@@ -174,6 +179,9 @@ fn write_block(
 #[derive(Debug)]
 struct NewFile {
     file: File,
+    /// The same file without the page cache, once a block asked for it; `None` where the file
+    /// system has no such thing.
+    direct: OnceLock<Option<File>>,
     path: PathBuf,
     kept: AtomicBool,
 }
@@ -182,7 +190,20 @@ impl NewFile {
     fn create(disk: &Disk, id: BlobId) -> Result<Arc<Self>, BlobError> {
         let path = disk.path_of(id);
         let file = File::options().write(true).create_new(true).open(&path).map_err(|e| failed(&e))?;
-        Ok(Arc::new(Self { file, path, kept: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { file, direct: OnceLock::new(), path, kept: AtomicBool::new(false) }))
+    }
+
+    fn write(&self, block: &Block, offset: u64) -> io::Result<()> {
+        if offset >= DIRECT_FROM && block.is_aligned() {
+            if let Some(direct) = self.direct.get_or_init(|| open_direct(&self.path)) {
+                match direct.write_all_at(block.bytes(), offset) {
+                    // A disk that wants other alignment than any we know: the page cache takes it.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                    done => return done,
+                }
+            }
+        }
+        self.file.write_all_at(block.bytes(), offset)
     }
 
     /// Makes file and name durable.
@@ -195,6 +216,20 @@ impl NewFile {
         self.kept.store(true, Ordering::Release);
         Ok(())
     }
+}
+
+/// Opens a file for writing past the page cache.
+#[cfg(target_os = "linux")]
+fn open_direct(path: &Path) -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
+    File::options().write(true).custom_flags(flags).open(path).ok()
+}
+
+/// Other systems have other ways, none of them needed for correctness.
+#[cfg(not(target_os = "linux"))]
+fn open_direct(_path: &Path) -> Option<File> {
+    None
 }
 
 impl Drop for NewFile {
