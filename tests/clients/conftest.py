@@ -53,14 +53,14 @@ BOB = User("bob", "AKIABOB0000000000002", "bob-secret-for-tests-only", "22222222
 class Node:
     """One server process and its data directory."""
 
-    def __init__(self, data, options=(), users=(ALICE, BOB), port=None):
+    def __init__(self, data, options=(), users=(ALICE, BOB), port=None, settings=""):
         self.data = Path(data)
         self.options = list(options)
         self.port = port or free_port()
         self.process = None
         self.log = self.data.parent / f"{self.data.name}.log"
         self.config = self.data.parent / f"{self.data.name}.toml"
-        self.config.write_text("\n".join(user.as_toml() for user in users))
+        self.config.write_text(settings + "\n".join(user.as_toml() for user in users))
 
     @property
     def endpoint(self):

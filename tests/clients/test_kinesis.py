@@ -173,7 +173,8 @@ def test_bad_requests_are_refused_in_the_services_words(kinesis, stream):
     assert message.endswith("Member must have length less than or equal to 1048576")
     code, message = refusal(kinesis.create_stream, StreamName="a b", ShardCount=1)
     assert code == "ValidationException" and "[a-zA-Z0-9_.-]+" in message
-    assert refusal(kinesis.split_shard, StreamName=stream, ShardToSplit="shardId-000000000000", NewStartingHashKey="5")[0] == "UnknownOperationException"
+    code, message = refusal(kinesis.split_shard, StreamName=stream, ShardToSplit="shardId-000000000000", NewStartingHashKey="1")
+    assert code == "InvalidArgumentException" and "is not both greater than one plus the shard's StartingHashKey" in message
 
 
 def test_accounts_are_isolated(node, kinesis, stream):

@@ -15,6 +15,8 @@ mod query;
 mod records;
 mod serve;
 mod status;
+mod streams;
+mod tail;
 mod target;
 mod up;
 mod verify;
@@ -48,7 +50,7 @@ struct Shared {
     /// The region to sign for; default: AWS_REGION, or eu-central-1
     #[arg(long, global = true, value_name = "NAME")]
     region: Option<String>,
-    /// Write one JSON value to standard output, for scripts
+    /// Write one JSON value to standard output, for scripts (tail: one for each record)
     #[arg(long, global = true)]
     json: bool,
 }
@@ -99,6 +101,8 @@ enum Command {
         #[arg(long, value_name = "URI")]
         output: Option<String>,
     },
+    /// Show every stream: shards, how fast it takes records, how far its readers are behind
+    Streams,
     /// Put each line of standard input to a stream
     Put {
         /// The stream
@@ -112,8 +116,11 @@ enum Command {
         /// The stream
         stream: String,
         /// Begin with the oldest record that is still there
-        #[arg(long)]
+        #[arg(long, conflicts_with = "since")]
         from_start: bool,
+        /// Begin with what arrived since: 90s, 15m, 6h, 2d ago, or a time like 2026-01-31T12:00:00Z
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
         /// End after this many records
         #[arg(long, value_name = "N")]
         records: Option<u64>,
@@ -157,8 +164,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Put { stream, key } => {
             records::put(&Target::find(&shared)?.aws()?, &stream, key, output).await
         }
-        Command::Tail { stream, from_start, records } => {
-            records::tail(&Target::find(&shared)?.aws()?, &stream, from_start, records).await
+        Command::Streams => streams::run(&Target::find(&shared)?.aws()?, output).await,
+        Command::Tail { stream, from_start, since, records } => {
+            let from = tail::From::of(from_start, since.as_deref())?;
+            tail::run(&Target::find(&shared)?.aws()?, &stream, from, records, output).await
         }
     }
 }

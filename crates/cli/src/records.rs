@@ -1,6 +1,6 @@
-//! `headwater put` and `headwater tail`: lines in, lines out.
+//! `headwater put STREAM < file`: lines in.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -18,9 +18,6 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// How often refused records are sent again.
 const RESENDS_MAX: u32 = 100;
-
-/// The pause between two looks at a shard that had nothing new.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// `headwater put STREAM < file`: every line a record.
 pub async fn put(aws: &Aws, stream: &str, key: Option<String>, output: Output) -> anyhow::Result<()> {
@@ -84,74 +81,6 @@ async fn send(aws: &Aws, stream: &str, mut batch: Vec<Value>) -> anyhow::Result<
         clock.sleep(Duration::from_millis(100)).await;
     }
     bail!("{stream} went on refusing records after {RESENDS_MAX} attempts")
-}
-
-/// `headwater tail STREAM`: every record a line, until interrupted or `limit` records were printed.
-pub async fn tail(aws: &Aws, stream: &str, is_from_start: bool, limit: Option<u64>) -> anyhow::Result<()> {
-    let start = if is_from_start { "TRIM_HORIZON" } else { "LATEST" };
-    let mut iterators = Vec::new();
-    for shard in shards(aws, stream).await? {
-        iterators.push(iterator(aws, stream, &shard, start).await?);
-    }
-    let clock = Seams::system().clock;
-    let mut left = limit.unwrap_or(u64::MAX);
-    while left > 0 && !iterators.is_empty() {
-        let mut is_idle = true;
-        let mut open = Vec::new();
-        for iterator in iterators {
-            let input = json!({"ShardIterator": iterator, "Limit": left.min(1000)});
-            let answer = aws.call(Service::Kinesis, "GetRecords", &input).await?;
-            let printed = print(&answer)?;
-            left = left.saturating_sub(printed);
-            is_idle &= printed == 0;
-            open.extend(answer["NextShardIterator"].as_str().map(str::to_owned));
-            if left == 0 {
-                return Ok(());
-            }
-        }
-        iterators = open;
-        if is_idle {
-            clock.sleep(LOOK_EVERY).await;
-        }
-    }
-    Ok(())
-}
-
-async fn shards(aws: &Aws, stream: &str) -> anyhow::Result<Vec<String>> {
-    let mut shards = Vec::new();
-    let mut input = json!({"StreamName": stream});
-    loop {
-        let answer = aws.call(Service::Kinesis, "ListShards", &input).await?;
-        let page = answer["Shards"].as_array().into_iter().flatten();
-        shards.extend(page.filter_map(|shard| shard["ShardId"].as_str().map(str::to_owned)));
-        match answer["NextToken"].as_str() {
-            Some(token) => input = json!({"NextToken": token}),
-            None => return Ok(shards),
-        }
-    }
-}
-
-async fn iterator(aws: &Aws, stream: &str, shard: &str, start: &str) -> anyhow::Result<String> {
-    let input = json!({"StreamName": stream, "ShardId": shard, "ShardIteratorType": start});
-    let answer = aws.call(Service::Kinesis, "GetShardIterator", &input).await?;
-    Ok(answer["ShardIterator"].as_str().context("GetShardIterator answered no iterator")?.to_owned())
-}
-
-/// Prints the records of an answer and says how many there were. A closed pipe is an error, which
-/// ends `headwater tail s | head` quietly enough.
-fn print(answer: &Value) -> anyhow::Result<u64> {
-    let mut out = std::io::stdout().lock();
-    let mut count = 0;
-    for record in answer["Records"].as_array().into_iter().flatten() {
-        let data = STANDARD.decode(record["Data"].as_str().unwrap_or_default()).context("a record's data")?;
-        out.write_all(&data)?;
-        if !data.ends_with(b"\n") {
-            out.write_all(b"\n")?;
-        }
-        count += 1;
-    }
-    out.flush()?;
-    Ok(count)
 }
 
 #[cfg(test)]

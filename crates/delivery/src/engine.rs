@@ -9,7 +9,7 @@
 //! **Failure.** Deleting takes two commits: one that closes the delivery, one that settles its
 //! ledger. After a crash between them the supervisor does the second.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -17,17 +17,16 @@ use bytes::Bytes;
 use headwater_base::{OnceToken, Scope, Seams, Timestamp};
 use headwater_catalog::Catalog;
 use headwater_objects::Objects;
-use headwater_store::{
-    Commit, CommitError, Direction, Key, KeyRange, LogId, Lsn, Scanned, Store, StoreError,
-};
+use headwater_store::{Commit, CommitError, Direction, Key, KeyRange, Lsn, Scanned, Store, StoreError};
 use headwater_streams::batch::{self, BatchRecord};
-use headwater_streams::{StreamError, StreamKey, StreamStatus, Streams};
+use headwater_streams::{Stream, StreamError, StreamKey, Streams};
 use headwater_work::{Running, Work};
 
 use crate::definition::{
     Delivery, DeliveryKey, DeliveryName, Destination, NewDelivery, NewSource, Source, StartAt,
 };
 use crate::ledger::{LedgerLine, LedgerRow};
+use crate::plan::missed;
 use crate::records::definition::DefinitionRecord;
 use crate::records::position::{HeadRecord, PositionRecord};
 use crate::records::{BadRecord, Record as _, keys};
@@ -348,7 +347,7 @@ impl Deliveries {
     /// The ledger of a delivery, by shard.
     pub async fn ledger(&self, delivery: &Delivery) -> Result<Vec<LedgerLine>, DeliveryError> {
         let mut lines = Vec::new();
-        for (row, _) in self.0.positions(delivery.incarnation).await? {
+        for row in self.0.rows(delivery).await?.0 {
             let end = match self.0.store.bounds(row.log).await {
                 Ok(bounds) => bounds.end.max(row.position),
                 Err(StoreError::NoSuchLog(_)) => row.position,
@@ -493,8 +492,8 @@ impl Inner {
     ) -> Result<(Source, Vec<LedgerRow>), DeliveryError> {
         let missing = || DeliveryError::NoSuchStream(key.name.as_str().to_owned());
         let stream = match self.streams.get(key).await {
-            Ok(stream) if stream.status != StreamStatus::Deleting => stream,
-            Ok(_) | Err(StreamError::NoSuchStream(_)) => return Err(missing()),
+            Ok(stream) => stream,
+            Err(StreamError::NoSuchStream(_)) => return Err(missing()),
             Err(error) => return Err(DeliveryError::Stream(error)),
         };
         self.streams.stage_expect_alive(commit, &stream);
@@ -511,81 +510,27 @@ impl Inner {
         Ok((Source::Stream { key: key.clone(), incarnation: stream.incarnation }, rows))
     }
 
-    /// Settles the ledger of a delivery that takes nothing any more, and removes it.
-    pub(crate) async fn finish_deletion(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
-        let id = delivery.incarnation;
-        for _ in 0..DELETION_TRIES {
-            let fact = keys::definition(&delivery.key.scope, delivery.key.name.as_str());
-            let Some(definition) = self.store.get(&fact).await? else { return Ok(()) };
-            let stored = read_definition(&definition.value)?;
-            if stored.incarnation != id {
-                return Ok(());
-            }
-            let (head, version) = self.head(id).await?;
-            let mut commit = Commit::new()
-                .expect(fact.clone(), definition.version)
-                .expect(keys::head(id), version)
-                .put(keys::head(id), head.to_value())
-                .put(keys::closed(id), definition.value)
-                .delete(fact)
-                .freeing();
-            self.stage_discarded(&mut commit, delivery).await?;
-            for tag in self.scan_all(&keys::tags(id)).await? {
-                commit.stage(|c| c.delete(tag.key));
-            }
-            if let Source::DirectPut { log } = delivery.source {
-                commit.stage(|c| c.drop_log(log));
-            }
-            match self.store.commit(commit).await {
-                Ok(_) => {
-                    self.health().remove(&id);
-                    return Ok(());
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(DeliveryError::Throttled("the delivery is still at work; delete it again"))
-    }
-
-    /// Adds to `commit`: every shard's remaining records count as discarded (those that retention
-    /// removed before as expired).
-    async fn stage_discarded(&self, commit: &mut Commit, delivery: &Delivery) -> Result<(), DeliveryError> {
-        let id = delivery.incarnation;
-        let mut rows: Vec<LedgerRow> = self.positions(id).await?.into_iter().map(|(row, _)| row).collect();
-        if let Source::Stream { key, incarnation } = &delivery.source
-            && let Ok(stream) = self.streams.get(key).await
-            && stream.incarnation == *incarnation
-        {
-            let known: Vec<u32> = rows.iter().map(|row| row.shard).collect();
+    /// Every row of a delivery, also of shards that have none stored yet, and the stream it reads if
+    /// that is still there.
+    pub(crate) async fn rows(
+        &self,
+        delivery: &Delivery,
+    ) -> Result<(Vec<LedgerRow>, Option<Arc<Stream>>), DeliveryError> {
+        let stored = self.positions(delivery.incarnation).await?;
+        let mut rows: Vec<LedgerRow> = stored.iter().map(|(row, _)| *row).collect();
+        let Source::Stream { key, incarnation } = &delivery.source else { return Ok((rows, None)) };
+        let stream = self.streams.get(key).await.ok().filter(|stream| stream.incarnation == *incarnation);
+        if let Some(stream) = &stream {
+            let known: HashSet<u32> = rows.iter().map(|row| row.shard).collect();
             let new = stream.shards.iter().filter(|shard| !known.contains(&shard.index));
             rows.extend(new.map(|shard| LedgerRow::beginning(shard.index, shard.log, 0)));
+            rows.extend(missed(&stream.ended, &stored).into_iter().map(|lane| lane.row));
         }
-        for mut row in rows {
-            if let Some((start, end)) = self.bounds_of(row.log).await? {
-                let expired = (start.min(end) - row.position).max(0);
-                let discarded = (end - row.position - expired).max(0);
-                row.counts.expired += expired as u64;
-                row.counts.discarded += discarded as u64;
-                row.position += expired + discarded;
-                commit.stage(|c| c.put(keys::position(id, row.shard), PositionRecord::from(&row).to_value()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Where a log begins and ends; `None` when it is gone.
-    async fn bounds_of(&self, log: LogId) -> Result<Option<(i64, i64)>, StoreError> {
-        match self.store.bounds(log).await {
-            Ok(bounds) => Ok(Some((bounds.start, bounds.end))),
-            Err(StoreError::NoSuchLog(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        rows.sort_by_key(|row| row.shard);
+        rows.dedup_by_key(|row| row.shard);
+        Ok((rows, stream))
     }
 }
-
-/// How often the last step of a deletion is tried against a plan that commits meanwhile.
-const DELETION_TRIES: u32 = 16;
 
 pub(crate) fn read_definition(value: &[u8]) -> Result<Delivery, BadRecord> {
     DefinitionRecord::from_value(value).and_then(Delivery::try_from)

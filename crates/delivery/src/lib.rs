@@ -11,6 +11,7 @@ mod bookmark;
 mod commit;
 mod deadletter;
 mod definition;
+mod deletion;
 mod engine;
 pub mod extract;
 mod ledger;

@@ -7,13 +7,13 @@
 //! **Invariants.** A plan's ranges begin exactly at the committed positions. A child shard is not
 //! read before its parents are read to their end. Equal plans have equal ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use headwater_base::Timestamp;
 use headwater_catalog::Table;
 use headwater_store::{LogId, Lsn, Store, StoreError};
-use headwater_streams::{Shard, Stream};
+use headwater_streams::{EndedShard, Shard, Stream};
 use uuid::Uuid;
 
 use crate::definition::{Buffering, Delivery};
@@ -30,6 +30,22 @@ pub(crate) struct Lane {
     pub(crate) row: LedgerRow,
     /// The version of the stored row; `None` if there is none yet.
     pub(crate) version: Option<Lsn>,
+    /// Set for a shard that has left its stream: what was not read of it has expired.
+    pub(crate) gone: Option<Gone>,
+}
+
+/// Where a shard that has left its stream ended, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gone {
+    pub(crate) end: i64,
+    pub(crate) closed: Timestamp,
+}
+
+impl Lane {
+    /// A shard that can be read.
+    pub(crate) fn of(row: &LedgerRow, version: Option<Lsn>) -> Self {
+        Self { row: *row, version, gone: None }
+    }
 }
 
 /// The part of a plan that one shard has.
@@ -126,8 +142,12 @@ impl Gauge {
         self.shards.retain(|shard, _| shards.contains(shard));
         for lane in lanes {
             self.place(lane.row.shard, lane.row.position);
+            if let Some(gone) = lane.gone {
+                self.pass_over(lane.row.shard, gone);
+            }
         }
-        let mut open: Vec<(u32, LogId)> = lanes.iter().map(|lane| (lane.row.shard, lane.row.log)).collect();
+        let readable = lanes.iter().filter(|lane| lane.gone.is_none());
+        let mut open: Vec<(u32, LogId)> = readable.map(|lane| (lane.row.shard, lane.row.log)).collect();
         while !open.is_empty() && self.bytes() < limit {
             let mut more = Vec::with_capacity(open.len());
             for (shard, log) in open {
@@ -189,6 +209,15 @@ impl Gauge {
         }
     }
 
+    /// What is left of a shard that is gone is to be accounted for.
+    fn pass_over(&mut self, shard: u32, gone: Gone) {
+        if let Some(waiting) = self.shards.get_mut(&shard) {
+            waiting.to = gone.end;
+            waiting.oldest = Some(gone.closed);
+            waiting.newest = gone.closed;
+        }
+    }
+
     /// One look; whether there may be more.
     async fn look_at(
         &mut self,
@@ -221,24 +250,48 @@ impl Gauge {
 }
 
 /// The shards of a stream that may be read now: those whose parents are read to their end (or
-/// have left the stream).
-pub(crate) fn readable(shards: &[Shard], rows: &[(LedgerRow, Lsn)]) -> Vec<Lane> {
-    let row_of = |index: u32| rows.iter().find(|(row, _)| row.shard == index);
-    let finished = |index: Option<u32>| {
-        let parent = index.and_then(|index| shards.iter().find(|shard| shard.index == index));
-        parent
-            .and_then(|parent| parent.closed_at.map(|end| (parent, end)))
-            .is_none_or(|(parent, end)| row_of(parent.index).map_or(0, |(row, _)| row.position) >= end)
-            && parent.is_none_or(|parent| parent.closed_at.is_some())
+/// have left the stream), and what is unread of those that have left it.
+pub(crate) fn readable(shards: &[Shard], ended: &[EndedShard], rows: &[(LedgerRow, Lsn)]) -> Vec<Lane> {
+    let row_of: HashMap<u32, &(LedgerRow, Lsn)> = rows.iter().map(|found| (found.0.shard, found)).collect();
+    let finished = |index: u32| {
+        let Ok(at) = shards.binary_search_by_key(&index, |shard| shard.index) else { return true };
+        let position = row_of.get(&index).map_or(0, |(row, _)| row.position);
+        shards[at].closed_at.is_some_and(|end| position >= end)
     };
-    shards
-        .iter()
-        .filter(|shard| finished(shard.parent) && finished(shard.adjacent_parent))
-        .map(|shard| match row_of(shard.index) {
-            Some((row, version)) => Lane { row: *row, version: Some(*version) },
-            None => Lane { row: LedgerRow::beginning(shard.index, shard.log, 0), version: None },
-        })
-        .collect()
+    let lane = |shard: &Shard| match row_of.get(&shard.index) {
+        Some((row, version)) => Lane::of(row, Some(*version)),
+        None => Lane::of(&LedgerRow::beginning(shard.index, shard.log, 0), None),
+    };
+    let mut lanes: Vec<Lane> =
+        shards.iter().filter(|shard| shard.parents().all(finished)).map(lane).collect();
+    lanes.extend(missed(ended, rows));
+    lanes
+}
+
+/// What was not read of shards before they left their stream. A shard without a row counts if it
+/// descends from one with a row: others had ended before the delivery began.
+pub(crate) fn missed(ended: &[EndedShard], rows: &[(LedgerRow, Lsn)]) -> Vec<Lane> {
+    let mut known: HashMap<u32, Option<(LedgerRow, Lsn)>> =
+        rows.iter().map(|found| (found.0.shard, Some(*found))).collect();
+    let mut lanes = Vec::new();
+    for shard in ended {
+        let descends =
+            shard.parent.into_iter().chain(shard.adjacent_parent).any(|index| known.contains_key(&index));
+        let stored = match known.get(&shard.index) {
+            Some(stored) => *stored,
+            None if descends => {
+                known.insert(shard.index, None);
+                None
+            }
+            None => continue,
+        };
+        let row = stored.map_or_else(|| LedgerRow::beginning(shard.index, shard.log, 0), |(row, _)| row);
+        if row.position < shard.end {
+            let gone = Some(Gone { end: shard.end, closed: shard.closed });
+            lanes.push(Lane { row, version: stored.map(|(_, version)| version), gone });
+        }
+    }
+    lanes
 }
 
 #[cfg(test)]
@@ -254,10 +307,17 @@ mod tests {
             hash_first: HashKey(0),
             hash_last: HashKey(u128::MAX),
             created: Timestamp::EPOCH,
+            opened: Timestamp::EPOCH,
             parent,
             adjacent_parent: None,
+            closed: closed_at.map(|_| Timestamp::EPOCH),
             closed_at,
         }
+    }
+
+    fn ended(index: u32, parent: Option<u32>, end: i64) -> EndedShard {
+        let log = LogId(u64::from(index) + 100);
+        EndedShard { index, log, parent, adjacent_parent: None, end, closed: Timestamp::EPOCH }
     }
 
     fn row(shard: u32, position: i64) -> (LedgerRow, Lsn) {
@@ -265,8 +325,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(shards: &[Shard], rows: &[(LedgerRow, Lsn)], want: &[(u32, i64)]) {
-        let lanes = readable(shards, rows);
+    fn check(shards: &[Shard], ended: &[EndedShard], rows: &[(LedgerRow, Lsn)], want: &[(u32, i64)]) {
+        let lanes = readable(shards, ended, rows);
         let seen: Vec<(u32, i64)> = lanes.iter().map(|lane| (lane.row.shard, lane.row.position)).collect();
         assert_eq!(seen, want);
     }
@@ -274,10 +334,24 @@ mod tests {
     #[test]
     fn children_wait_for_their_parents() {
         let family = [shard(0, None, Some(10)), shard(1, Some(0), None), shard(2, Some(0), None)];
-        check(&family, &[row(0, 4)], &[(0, 4)]);
-        check(&family, &[row(0, 10)], &[(0, 10), (1, 0), (2, 0)]);
+        check(&family, &[], &[row(0, 4)], &[(0, 4)]);
+        check(&family, &[], &[row(0, 10)], &[(0, 10), (1, 0), (2, 0)]);
         // A parent that has left the stream is waited for no longer.
-        check(&family[1..], &[row(0, 10)], &[(1, 0), (2, 0)]);
-        check(&[shard(0, None, None), shard(1, None, None)], &[row(0, 3)], &[(0, 3), (1, 0)]);
+        check(&family[1..], &[], &[row(0, 10)], &[(1, 0), (2, 0)]);
+        check(&[shard(0, None, None), shard(1, None, None)], &[], &[row(0, 3)], &[(0, 3), (1, 0)]);
+        let merged = Shard { adjacent_parent: Some(1), ..shard(2, Some(0), None) };
+        let family = [shard(0, None, Some(5)), shard(1, None, Some(6)), merged];
+        check(&family, &[], &[row(0, 5), row(1, 5)], &[(0, 5), (1, 5)]);
+        check(&family, &[], &[row(0, 5), row(1, 6)], &[(0, 5), (1, 6), (2, 0)]);
+    }
+
+    #[test]
+    fn what_left_the_stream_unread_is_still_to_be_accounted_for() {
+        let open = [shard(4, Some(3), None)];
+        let gone = [ended(0, None, 10), ended(1, Some(0), 7), ended(2, None, 9), ended(3, Some(1), 0)];
+        // Shard 2 had ended before the delivery began; shard 3 held nothing.
+        check(&open, &gone, &[row(0, 4)], &[(4, 0), (0, 4), (1, 0)]);
+        check(&open, &gone, &[row(0, 10), row(1, 7)], &[(4, 0)]);
+        check(&open, &gone, &[row(4, 1)], &[(4, 1)]);
     }
 }

@@ -164,8 +164,8 @@ impl Runner {
         }
         let stream = self.stream(&delivery).await?;
         let lanes = match &stream {
-            Some(stream) => readable(&stream.shards, &rows),
-            None => rows.iter().map(|(row, version)| Lane { row: *row, version: Some(*version) }).collect(),
+            Some(stream) => readable(&stream.shards, &stream.ended, &rows),
+            None => rows.iter().map(|(row, version)| Lane::of(row, Some(*version))).collect(),
         };
         Ok(Some(Now { delivery, stream, lanes }))
     }
@@ -187,8 +187,8 @@ impl Runner {
     }
 
     fn watches(&self, now: &Now) -> Vec<Watch> {
-        let mut targets: Vec<WatchTarget> =
-            now.lanes.iter().map(|lane| WatchTarget::Log(lane.row.log)).collect();
+        let readable = now.lanes.iter().filter(|lane| lane.gone.is_none());
+        let mut targets: Vec<WatchTarget> = readable.map(|lane| WatchTarget::Log(lane.row.log)).collect();
         if let Some(stream) = &now.stream {
             targets.push(WatchTarget::Prefix(Streams::guard_key(&stream.key, stream.incarnation)));
         }
@@ -419,6 +419,10 @@ impl<'a> PlanReader<'a> {
     async fn chunk(&mut self) -> Result<Option<Chunk>, RunError> {
         while let Some(range) = self.ranges.get(self.at) {
             let shard = range.lane.row.shard;
+            if range.lane.gone.is_some() {
+                *self.expired.entry(shard).or_default() += (range.to - self.next) as u64;
+                self.next = range.to;
+            }
             let mut chunk = Chunk { shard, from: range.from(), to: range.to, batches: Vec::new() };
             let mut bytes = 0;
             while bytes < CHUNK_BYTES && self.next < range.to {

@@ -3,6 +3,7 @@
 //! Lost and doubled are computed from the ids of records found in objects, never from counts.
 
 mod faults;
+mod reshard;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use headwater_blob::memory::MemoryBlobs;
 use headwater_catalog::Catalog;
 use headwater_objects::{BucketName, ListQuery, Listed, ObjectInfo, Objects};
 use headwater_store::{Commit, Store};
-use headwater_streams::{NewRecord, NewStream, StreamKey, StreamMode, StreamName, Streams};
+use headwater_streams::{NewRecord, NewStream, StreamKey, StreamName, Streams};
 use headwater_work::{Reconciler as _, Work};
 use proptest::prelude::*;
 
@@ -111,13 +112,7 @@ impl House {
     }
 
     async fn stream(&self, name: &str, shards: u32) {
-        let new = NewStream {
-            shards,
-            mode: StreamMode::Provisioned,
-            retention: Duration::from_secs(24 * 3600),
-            tags: Vec::new(),
-        };
-        self.streams.create(&stream_key(name), new).await.unwrap();
+        self.streams.create(&stream_key(name), NewStream::of_shards(shards)).await.unwrap();
     }
 
     async fn reading_stream(&self, start: StartAt, destination: Destination) -> Arc<Delivery> {

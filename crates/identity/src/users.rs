@@ -144,18 +144,24 @@ impl Authority for Users {
 }
 
 /// The refusal in the words of the action's service.
-fn denied(caller: &Caller, access: &Access) -> Fault {
+pub(crate) fn denied(caller: &Caller, access: &Access) -> Fault {
+    let why = format!("because no resource-based policy allows the {} action", access.action);
+    refused(caller, access, &why)
+}
+
+/// The refusal of what a policy denies.
+pub(crate) fn denied_by_policy(caller: &Caller, access: &Access) -> Fault {
+    refused(caller, access, "with an explicit deny in a resource-based policy")
+}
+
+fn refused(caller: &Caller, access: &Access, why: &str) -> Fault {
     if access.action.starts_with("s3:") {
         return Fault::client("AccessDenied", "Access Denied").with_status(403);
     }
     let resource = access.resource.as_ref().map_or_else(|| "*".to_owned(), Arn::to_string);
-    let message = format!(
-        "User: {} is not authorized to perform: {} on resource: {resource} because no resource-based policy allows \
-         the {} action",
-        caller.arn(),
-        access.action,
-        access.action
-    );
+    let (user, action) = (caller.arn(), access.action);
+    let message =
+        format!("User: {user} is not authorized to perform: {action} on resource: {resource} {why}");
     Fault::client("AccessDeniedException", message)
 }
 

@@ -129,6 +129,18 @@ impl Checks {
         self.pattern(&path, value, PATTERN, is_consumer_arn);
     }
 
+    /// The ARN of a stream or of what belongs to one, if it is there.
+    pub(crate) fn resource_arn(&mut self, path: impl Display, value: Option<&str>) {
+        self.length(&path, value, 1, 2048);
+        self.pattern(&path, value, r"arn:aws.*:kinesis:.*:\d{12}:.*stream/\S+", is_stream_arn);
+    }
+
+    /// A stream's id, if it is there. Reserved by the service: it names nothing.
+    pub(crate) fn stream_id(&mut self, value: Option<&str>) {
+        self.length("streamId", value, 1, 24);
+        self.pattern("streamId", value, "[a-z0-9]{20}-[a-z0-9]{3}", is_stream_id);
+    }
+
     /// A sequence number, if it is there.
     pub(crate) fn sequence_number(&mut self, path: impl Display, value: Option<&str>) {
         self.pattern(&path, value, r"0|([1-9]\d{0,128})", |text| is_decimal(text, 129));
@@ -185,6 +197,11 @@ fn is_consumer_arn(text: &str) -> bool {
     let (name, epoch) = consumer.split_once(':').unwrap_or_default();
     let is_number = !epoch.is_empty() && epoch.bytes().all(|b| b.is_ascii_digit());
     is_stream_arn(text) && is_name(stream) && is_name(name) && is_number
+}
+
+fn is_stream_id(text: &str) -> bool {
+    let legal = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    text.split_once('-').is_some_and(|(a, b)| a.len() == 20 && b.len() == 3 && legal(a) && legal(b))
 }
 
 fn is_decimal(text: &str, digits_max: usize) -> bool {

@@ -1,18 +1,17 @@
 //! Between shapes and engine types.
 
-use headwater_base::Timestamp;
 use headwater_streams::{
-    Consumer, HashKey, NewRecord, Placed, Pushed, Shard, Share, Stream, StreamKey, StreamMode, StreamRecord,
-    StreamStatus,
+    Consumer, Distribution, HashKey, NewRecord, Placed, Pushed, Shard, Share, Stream, StreamKey, StreamMode,
+    StreamRecord, StreamStatus,
 };
 use headwater_wire::{Blob, EpochTime, Fault};
 
 use crate::fault;
 use crate::sequence::SequenceNumber;
 use crate::shapes::{
-    ChildShard, ConsumerDescription, ConsumerOutput, HashKeyRange, ModeOutput, PutRecordOutput,
-    PutRecordsEntry, PutRecordsResult, RecordOutput, SequenceNumberRange, ShardId, ShardOutput,
-    StreamSummary, SubscribeToShardEvent, Tag,
+    ChildShard, ConsumerDescription, ConsumerOutput, EnhancedMetrics, HashKeyRange, ModeOutput,
+    PutRecordOutput, PutRecordsEntry, PutRecordsResult, RecordOutput, SequenceNumberRange, ShardId,
+    ShardOutput, StreamSummary, SubscribeToShardEvent, Tag, WarmThroughput,
 };
 
 /// A record of a put, whose members were checked before.
@@ -33,22 +32,32 @@ fn hash_key(text: &str) -> Result<HashKey, Fault> {
 }
 
 pub(crate) fn put_record(stream: &Stream, placed: &Placed) -> PutRecordOutput {
-    let (shard_id, sequence_number) = placement(stream, placed);
-    PutRecordOutput { shard_id, sequence_number }
+    PutRecordOutput {
+        shard_id: ShardId(placed.shard),
+        sequence_number: SequenceNumber::of_placed(placed),
+        encryption_type: encryption_if_on(stream),
+    }
 }
 
-pub(crate) fn put_result(stream: &Stream, placed: &Placed) -> PutRecordsResult {
-    let (shard_id, sequence_number) = placement(stream, placed);
-    PutRecordsResult::Put { sequence_number, shard_id }
+/// Puts and records tell the encryption type of an encrypted stream.
+pub(crate) fn encryption_if_on(stream: &Stream) -> Option<&'static str> {
+    stream.encryption.as_ref().map(|_| "KMS")
 }
 
-fn placement(stream: &Stream, placed: &Placed) -> (ShardId, SequenceNumber) {
-    let shard = stream.shard(placed.shard).expect("records are placed in shards of the stream");
-    (ShardId(placed.shard), SequenceNumber::of_record(shard, placed.offset, placed.append_time))
+pub(crate) fn put_result(placed: &Placed) -> PutRecordsResult {
+    PutRecordsResult::Put {
+        sequence_number: SequenceNumber::of_placed(placed),
+        shard_id: ShardId(placed.shard),
+    }
 }
 
-pub(crate) fn record(shard: &Shard, record: StreamRecord) -> RecordOutput {
+pub(crate) fn record(
+    shard: &Shard,
+    record: StreamRecord,
+    encryption_type: Option<&'static str>,
+) -> RecordOutput {
     RecordOutput {
+        encryption_type,
         sequence_number: SequenceNumber::of_record(shard, record.offset, record.append_time),
         approximate_arrival_timestamp: EpochTime(record.append_time),
         data: Blob(record.data),
@@ -64,31 +73,31 @@ pub(crate) fn shard(shard: &Shard) -> ShardOutput {
         hash_key_range: hash_key_range(shard),
         sequence_number_range: SequenceNumberRange {
             starting_sequence_number: SequenceNumber::start_of(shard),
-            ending_sequence_number: shard.closed_at.map(|at| SequenceNumber::end_of(shard, at)),
+            ending_sequence_number: shard.closed.map(|closed| SequenceNumber::end_of(shard, closed)),
         },
     }
 }
 
 /// The shards that a closed shard's records went to afterwards.
 pub(crate) fn children(stream: &Stream, parent: u32) -> Vec<ChildShard> {
-    let descends = |shard: &&Shard| shard.parent == Some(parent) || shard.adjacent_parent == Some(parent);
     let child = |shard: &Shard| ChildShard {
         shard_id: shard.id(),
-        parent_shards: shard.parent.into_iter().chain(shard.adjacent_parent).map(shard_id).collect(),
+        parent_shards: shard.parents().map(shard_id).collect(),
         hash_key_range: hash_key_range(shard),
     };
-    stream.shards.iter().filter(descends).map(child).collect()
+    stream.children(parent).map(child).collect()
 }
 
 /// An event of a subscription, and its share of the memory for events.
 pub(crate) fn event(pushed: Pushed) -> (SubscribeToShardEvent, Share) {
     let Pushed { stream, shard, read, time, is_last, share } = pushed;
     let shard = stream.shard(shard).expect("records are read from shards of the stream");
+    let encryption = encryption_if_on(&stream);
     let event = SubscribeToShardEvent {
         continuation_sequence_number: (!is_last).then(|| SequenceNumber::of_position(shard, read.next, time)),
         millis_behind_latest: u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX),
         child_shards: is_last.then(|| children(&stream, shard.index)),
-        records: read.records.into_iter().map(|found| record(shard, found)).collect(),
+        records: read.records.into_iter().map(|found| record(shard, found, encryption)).collect(),
     };
     (event, share)
 }
@@ -115,14 +124,6 @@ pub(crate) fn consumer_description(stream: &StreamKey, described: &Consumer) -> 
     }
 }
 
-/// When a shard took its last record: its children were created then.
-pub(crate) fn closed_time(stream: &Stream, shard: &Shard) -> Option<Timestamp> {
-    shard.closed_at?;
-    let descends =
-        |other: &&Shard| other.parent == Some(shard.index) || other.adjacent_parent == Some(shard.index);
-    stream.shards.iter().filter(descends).map(|child| child.created).min()
-}
-
 fn hash_key_range(shard: &Shard) -> HashKeyRange {
     HashKeyRange {
         starting_hash_key: shard.hash_first.0.to_string(),
@@ -130,21 +131,23 @@ fn hash_key_range(shard: &Shard) -> HashKeyRange {
     }
 }
 
-fn shard_id(index: u32) -> String {
+pub(crate) fn shard_id(index: u32) -> String {
     format!("shardId-{index:012}")
 }
 
-/// The index in a shard's id. `shardId-1` and `shardId-000000000001` are the same shard.
+/// The index in a shard's id: the digits after its last dash, as the service reads it. So
+/// `shardId-1` and `shardId-000000000001` are the same shard.
 pub(crate) fn shard_index(id: &str) -> Option<u32> {
-    let digits = id.strip_prefix("shardId-")?;
-    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+    let digits = id.rsplit('-').next()?;
+    let index: u32 = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
+    i32::try_from(index).is_ok().then_some(index)
 }
 
-pub(crate) fn summary(stream: &Stream) -> StreamSummary {
+pub(crate) fn summary(stream: &Stream, now: StreamStatus) -> StreamSummary {
     StreamSummary {
         stream_name: stream.key.name.as_str().to_owned(),
         stream_arn: stream.key.arn().to_string(),
-        stream_status: status(stream.status),
+        stream_status: status(now),
         stream_mode_details: mode(stream.mode),
         stream_creation_timestamp: EpochTime(stream.created),
     }
@@ -165,6 +168,22 @@ pub(crate) fn mode(mode: StreamMode) -> ModeOutput {
         StreamMode::OnDemand => "ON_DEMAND",
     };
     ModeOutput { stream_mode }
+}
+
+pub(crate) fn monitoring(stream: &Stream) -> [EnhancedMetrics; 1] {
+    [EnhancedMetrics { shard_level_metrics: stream.monitoring.names().collect() }]
+}
+
+pub(crate) fn distribution(distribution: Distribution) -> &'static str {
+    match distribution {
+        Distribution::PartitionKey => "USER_PARTITION_KEY",
+        Distribution::Auto => "AUTO",
+    }
+}
+
+/// Warm at once: this node's disk is the capacity.
+pub(crate) fn warm_throughput(stream: &Stream) -> Option<WarmThroughput> {
+    stream.warm_mib.map(|mib| WarmThroughput { target_mibps: mib, current_mibps: mib })
 }
 
 /// The encryption type and key of a stream.
@@ -191,7 +210,8 @@ mod tests {
     fn shard_ids_read_as_their_index() {
         assert_eq!(shard_index("shardId-000000000007"), Some(7));
         assert_eq!(shard_index("shardId-7"), Some(7));
-        for bad in ["shardId-", "shardId-+7", "shard-7", "shardId-99999999999", ""] {
+        assert_eq!(shard_index("2147483647"), Some(2_147_483_647));
+        for bad in ["shardId-", "shardId-+7", "shard7", "shardId-2147483648", "shardId-99999999999", ""] {
             assert_eq!(shard_index(bad), None, "{bad}");
         }
         assert_eq!(shard_id(7), "shardId-000000000007");

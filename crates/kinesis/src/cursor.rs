@@ -1,11 +1,12 @@
 //! Shard iterators: sealed tokens that say where the next read begins.
 //!
-//! **Layout** of what is sealed (purpose `iterator`): version 1, when it was given (ms, i64), the
-//! stream's incarnation (u64), the shard's index (u32), the offset (i64), the stream's name.
+//! **Layout** of what is sealed (purpose `iterator`): version 2, when it was given (ms, i64), the
+//! stream's incarnation (u64), the shard's index (u32), the offset (i64), the account that owns the
+//! stream (u64), the stream's name. The token opens for the account it was given to.
 
 use std::time::Duration;
 
-use headwater_base::Timestamp;
+use headwater_base::{AccountId, Scope, Timestamp};
 use headwater_streams::{Shard, Stream, StreamKey, StreamName, Streams};
 use headwater_wire::{Context, Fault};
 
@@ -15,7 +16,7 @@ use crate::fault;
 const LIFETIME: Duration = Duration::from_secs(300);
 
 const PURPOSE: &str = "iterator";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Where a read begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Cursor {
     pub(crate) incarnation: u64,
     pub(crate) shard: u32,
     pub(crate) offset: i64,
+    pub(crate) account: AccountId,
     pub(crate) stream: StreamName,
 }
 
@@ -35,6 +37,7 @@ impl Cursor {
             incarnation: stream.incarnation,
             shard: shard.index,
             offset,
+            account: stream.key.scope.account,
             stream: stream.key.name.clone(),
         }
     }
@@ -60,7 +63,7 @@ impl Cursor {
     }
 
     pub(crate) fn stream_key(&self, cx: &Context) -> StreamKey {
-        StreamKey { scope: cx.scope(), name: self.stream.clone() }
+        StreamKey { scope: Scope::new(self.account, cx.region.clone()), name: self.stream.clone() }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -69,6 +72,7 @@ impl Cursor {
         out.extend_from_slice(&self.incarnation.to_be_bytes());
         out.extend_from_slice(&self.shard.to_be_bytes());
         out.extend_from_slice(&self.offset.to_be_bytes());
+        out.extend_from_slice(&self.account.number().to_be_bytes());
         out.extend_from_slice(self.stream.as_str().as_bytes());
         out
     }
@@ -78,12 +82,14 @@ impl Cursor {
         let (issued, rest) = rest.split_first_chunk()?;
         let (incarnation, rest) = rest.split_first_chunk()?;
         let (shard, rest) = rest.split_first_chunk()?;
-        let (offset, name) = rest.split_first_chunk()?;
+        let (offset, rest) = rest.split_first_chunk()?;
+        let (account, name) = rest.split_first_chunk()?;
         (*version == VERSION).then_some(Self {
             issued: Timestamp::from_ms(i64::from_be_bytes(*issued)),
             incarnation: u64::from_be_bytes(*incarnation),
             shard: u32::from_be_bytes(*shard),
             offset: i64::from_be_bytes(*offset),
+            account: AccountId::from_number(u64::from_be_bytes(*account)).ok()?,
             stream: StreamName::new(std::str::from_utf8(name).ok()?).ok()?,
         })
     }
@@ -110,10 +116,12 @@ mod tests {
     proptest! {
         #[test]
         fn cursors_survive_a_round_trip(
-            issued: i64, incarnation: u64, shard: u32, offset: i64, name in "[a-zA-Z0-9_.-]{1,128}",
+            issued: i64, incarnation: u64, shard: u32, offset: i64, account in 0u64..1_000_000_000_000,
+            name in "[a-zA-Z0-9_.-]{1,128}",
         ) {
+            let account = AccountId::from_number(account).unwrap();
             let stream = StreamName::new(&name).unwrap();
-            let cursor = Cursor { issued: Timestamp::from_ms(issued), incarnation, shard, offset, stream };
+            let cursor = Cursor { issued: Timestamp::from_ms(issued), incarnation, shard, offset, account, stream };
             prop_assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
         }
 

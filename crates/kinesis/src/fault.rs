@@ -1,8 +1,10 @@
 //! Engine errors as the service's codes and messages.
 
 use headwater_base::AccountId;
-use headwater_streams::{ConsumerError, StreamError, StreamKey};
+use headwater_streams::{ConsumerError, Shard, StreamError, StreamKey};
 use headwater_wire::Fault;
+
+use crate::convert;
 
 /// The fault of an engine error about the stream `key`.
 pub(crate) fn of(key: &StreamKey, error: StreamError) -> Fault {
@@ -13,10 +15,36 @@ pub(crate) fn of(key: &StreamKey, error: StreamError) -> Fault {
             "ResourceInUseException",
             format!("Stream {name} under account {account} already exists."),
         ),
-        StreamError::NotActive(_) => Fault::client(
-            "ResourceInUseException",
-            format!("Stream {name} under account {account} is being changed by another request. Try again."),
-        ),
+        StreamError::NotActive(_, status) => {
+            let status = convert::status(status);
+            Fault::client(
+                "ResourceInUseException",
+                format!("Stream {name} under account {account} not ACTIVE, instead in state {status}"),
+            )
+        }
+        StreamError::NoSuchShard(index) => could_not_find(&convert::shard_id(index), key),
+        StreamError::ShardClosed(index) => invalid(format!(
+            "Shard {} in stream {name} under account {account} has already been merged or split, and thus is not \
+             eligible for merging or splitting.",
+            convert::shard_id(index)
+        )),
+        StreamError::NotAdjacent(first, second) => invalid(format!(
+            "Shards {} and {} in stream {name} under account {account} are not an adjacent pair of shards eligible \
+             for merging",
+            convert::shard_id(first),
+            convert::shard_id(second)
+        )),
+        StreamError::BadSplit(shard, at) => bad_split(key, &shard, &at.0.to_string()),
+        StreamError::ScaledTooFar { open, target } => {
+            let how = if target > open { "up over double" } else { "down below half" };
+            Fault::client(
+                "LimitExceededException",
+                format!(
+                    "UpdateShardCount cannot scale {how} your current open shard count. Current open shard count: \
+                     {open}, Target shard count: {target}"
+                ),
+            )
+        }
         StreamError::OffsetOutOfRange(_) => invalid("Invalid ShardIterator."),
         StreamError::Invalid(message) => invalid(message),
         StreamError::TooMany { what, limit } => {
@@ -32,7 +60,11 @@ pub(crate) fn of(key: &StreamKey, error: StreamError) -> Fault {
 
 /// The code and message of one record that was not put.
 pub(crate) fn of_record(key: &StreamKey, error: StreamError) -> (String, String) {
-    let fault = of(key, error);
+    in_record(of(key, error))
+}
+
+/// The code and message of a fault as a record's outcome tells it.
+pub(crate) fn in_record(fault: Fault) -> (String, String) {
     if fault.status >= 500 {
         (INTERNAL.to_owned(), "Internal Service Failure".to_owned())
     } else {
@@ -101,9 +133,53 @@ pub(crate) fn no_such_shard(shard: &str, name: &str, account: AccountId) -> Faul
     Fault::client("ResourceNotFoundException", message)
 }
 
+/// A shard to split or merge that is not there.
+pub(crate) fn could_not_find(shard: &str, key: &StreamKey) -> Fault {
+    let (name, account) = (key.name.as_str(), key.scope.account);
+    let message = format!("Could not find shard {shard} in stream {name} under account {account}.");
+    Fault::client("ResourceNotFoundException", message)
+}
+
+/// A hash key at which a shard can't be split.
+pub(crate) fn bad_split(key: &StreamKey, shard: &Shard, at: &str) -> Fault {
+    invalid(format!(
+        "NewStartingHashKey {at} used in SplitShard() on shard {} in stream {} under account {} is not both greater \
+         than one plus the shard's StartingHashKey {} and less than the shard's EndingHashKey {}.",
+        shard.id(),
+        key.name.as_str(),
+        key.scope.account,
+        shard.hash_first.0,
+        shard.hash_last.0
+    ))
+}
+
+/// A change that is for the other kind of stream.
+pub(crate) fn on_demand(key: &StreamKey) -> Fault {
+    let (name, account) = (key.name.as_str(), key.scope.account);
+    let message = format!("Request is invalid. Stream {name} under account {account} is in On-Demand mode.");
+    Fault::client("ValidationException", message)
+}
+
+/// Warm throughput belongs to streams on demand.
+pub(crate) fn warm_when_provisioned() -> Fault {
+    invalid("Warm throughput is only supported for streams in ON_DEMAND mode.")
+}
+
+/// Even distribution belongs to streams on demand.
+pub(crate) fn auto_when_provisioned() -> Fault {
+    invalid("The AUTO record distribution strategy is only supported for streams in ON_DEMAND mode.")
+}
+
 /// The answer to a request that only asked whether it would succeed.
 pub(crate) fn dry_run() -> Fault {
     Fault::client("DryRunOperationException", "The request would have succeeded, but the DryRun flag is set.")
+}
+
+/// A shard that has taken or given all that its stream's limits allow for now.
+pub(crate) fn rate_exceeded(key: &StreamKey, shard: &Shard) -> Fault {
+    let (name, account) = (key.name.as_str(), key.scope.account);
+    let message = format!("Rate exceeded for shard {} in stream {name} under account {account}.", shard.id());
+    Fault::client(THROTTLED, message)
 }
 
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
@@ -131,7 +207,7 @@ pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Fault {
 mod tests {
     use headwater_base::Scope;
     use headwater_store::{CommitError, StoreError};
-    use headwater_streams::StreamName;
+    use headwater_streams::{StreamName, StreamStatus};
 
     use super::*;
 
@@ -142,7 +218,11 @@ mod tests {
         let cases = [
             (StreamError::NoSuchStream(key.clone()), "ResourceNotFoundException", 400),
             (StreamError::Exists(key.clone()), "ResourceInUseException", 400),
-            (StreamError::NotActive(key.clone()), "ResourceInUseException", 400),
+            (StreamError::NotActive(key.clone(), StreamStatus::Updating), "ResourceInUseException", 400),
+            (StreamError::NoSuchShard(7), "ResourceNotFoundException", 400),
+            (StreamError::ShardClosed(7), "InvalidArgumentException", 400),
+            (StreamError::NotAdjacent(7, 8), "InvalidArgumentException", 400),
+            (StreamError::ScaledTooFar { open: 1, target: 3 }, "LimitExceededException", 400),
             (StreamError::OffsetOutOfRange(7), "InvalidArgumentException", 400),
             (StreamError::Invalid("no".to_owned()), "InvalidArgumentException", 400),
             (StreamError::TooMany { what: "tags", limit: 1 }, "LimitExceededException", 400),

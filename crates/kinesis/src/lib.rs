@@ -15,15 +15,20 @@ mod checks;
 mod convert;
 mod cursor;
 mod fault;
+mod limits;
 mod ops;
 mod sequence;
 mod shapes;
 mod start;
 mod target;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use headwater_streams::Streams;
-use headwater_wire::{Answer, Face, OperationRow, OperationSet, VerifiedRequest};
+use headwater_streams::{Stream, StreamKey, Streams};
+use headwater_wire::{Answer, Face, Fault, OperationRow, OperationSet, VerifiedRequest};
+
+use crate::limits::Limits;
 
 /// 10 MiB of records in base64, with 500 keys of 256 characters in UTF-8, and the JSON around them.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -32,6 +37,14 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) streams: Streams,
+    pub(crate) limits: Arc<Limits>,
+}
+
+impl State {
+    /// The stream as it is now.
+    pub(crate) async fn stream(&self, key: &StreamKey) -> Result<Arc<Stream>, Fault> {
+        self.streams.get(key).await.map_err(|error| fault::of(key, error))
+    }
 }
 
 /// The face.
@@ -48,13 +61,18 @@ impl Kinesis {
             .with::<ops::AddTagsToStream>()
             .with::<ops::CreateStream>()
             .with::<ops::DecreaseStreamRetentionPeriod>()
+            .with::<ops::DeleteResourcePolicy>()
             .with::<ops::DeleteStream>()
             .with::<ops::DeregisterStreamConsumer>()
+            .with::<ops::DescribeAccountSettings>()
             .with::<ops::DescribeLimits>()
             .with::<ops::DescribeStream>()
             .with::<ops::DescribeStreamConsumer>()
             .with::<ops::DescribeStreamSummary>()
+            .with::<ops::DisableEnhancedMonitoring>()
+            .with::<ops::EnableEnhancedMonitoring>()
             .with::<ops::GetRecords>()
+            .with::<ops::GetResourcePolicy>()
             .with::<ops::GetShardIterator>()
             .with::<ops::IncreaseStreamRetentionPeriod>()
             .with::<ops::ListShards>()
@@ -62,15 +80,33 @@ impl Kinesis {
             .with::<ops::ListStreams>()
             .with::<ops::ListTagsForResource>()
             .with::<ops::ListTagsForStream>()
+            .with::<ops::MergeShards>()
             .with::<ops::PutRecord>()
             .with::<ops::PutRecords>()
+            .with::<ops::PutResourcePolicy>()
             .with::<ops::RegisterStreamConsumer>()
             .with::<ops::RemoveTagsFromStream>()
+            .with::<ops::SplitShard>()
+            .with::<ops::StartStreamEncryption>()
+            .with::<ops::StopStreamEncryption>()
             .with_events::<ops::SubscribeToShard>()
             .with::<ops::TagResource>()
             .with::<ops::UntagResource>()
+            .with::<ops::UpdateAccountSettings>()
+            .with::<ops::UpdateMaxRecordSize>()
+            .with::<ops::UpdateShardCount>()
+            .with::<ops::UpdateStreamMode>()
+            .with::<ops::UpdateStreamRecordDistributionStrategy>()
+            .with::<ops::UpdateStreamWarmThroughput>()
             .refusing(REFUSED);
-        Self { state: State { streams }, operations }
+        Self { state: State { streams, limits: Arc::default() }, operations }
+    }
+
+    /// The same, with the streams of these names (`*` for all) held to AWS' limits per shard.
+    #[must_use]
+    pub fn with_limits_for(mut self, names: Vec<String>) -> Self {
+        self.state.limits = Arc::new(Limits::of(names));
+        self
     }
 }
 
@@ -92,33 +128,17 @@ const REFUSED: &[&str] = &[
     "CreateQueue",
     "DeleteChannel",
     "DeleteQueue",
-    "DeleteResourcePolicy",
-    "DescribeAccountSettings",
     "DescribeChannel",
     "DescribeQueue",
-    "DisableEnhancedMonitoring",
-    "EnableEnhancedMonitoring",
-    "GetResourcePolicy",
     "ListChannels",
     "ListQueues",
-    "MergeShards",
-    "PutResourcePolicy",
     "ReceiveDeadLetterQueueRecords",
     "ReceiveQueueRecords",
     "RestoreDeadLetterQueueRecords",
-    "SplitShard",
-    "StartStreamEncryption",
-    "StopStreamEncryption",
-    "UpdateAccountSettings",
     "UpdateChannel",
     "UpdateDeadLetterQueueRecordsVisibility",
-    "UpdateMaxRecordSize",
     "UpdateQueue",
     "UpdateQueueRecordsVisibility",
-    "UpdateShardCount",
-    "UpdateStreamMode",
-    "UpdateStreamRecordDistributionStrategy",
-    "UpdateStreamWarmThroughput",
 ];
 
 #[async_trait]

@@ -8,8 +8,9 @@
 //!
 //! The offset stands before everything that varies within a shard, so numbers order as offsets do
 //! and lead to a record without an index. A shard's starting number has offset 0 and the time the
-//! shard was created; a record's time is written as at least a second later, so that no record
-//! has that number and `AFTER_SEQUENCE_NUMBER` the start never skips one.
+//! shard was created (later than its parents by a second at least, so that a child's numbers are
+//! greater than theirs); a closed shard's ending number has the greatest offset there is. A record's
+//! time is written as at least a second after the shard's, so that no record has the starting number and `AFTER_SEQUENCE_NUMBER` the start never skips one.
 //!
 //! A position between records, as a subscription's events give it, ends with 1 instead of 2 and has
 //! the offset and, as time, the moment when it was told: it is greater than the number of the record
@@ -19,7 +20,7 @@
 use std::fmt;
 
 use headwater_base::Timestamp;
-use headwater_streams::Shard;
+use headwater_streams::{Placed, Shard};
 use serde::{Serialize, Serializer};
 
 /// The most decimal digits of a number that may be a sequence number: 188 bits have 57.
@@ -43,16 +44,17 @@ pub(crate) struct SequenceNumber {
 impl SequenceNumber {
     /// The number of the record at `offset`.
     pub(crate) fn of_record(shard: &Shard, offset: i64, appended: Timestamp) -> Self {
-        let start = Self::start_of(shard);
-        let time_secs = seconds(appended).max(start.shard_created_secs + 1);
-        Self { offset, time_secs, ..start }
+        Self::start_of(shard).at(offset, appended)
+    }
+
+    /// The number of a record that was put.
+    pub(crate) fn of_placed(placed: &Placed) -> Self {
+        Self::start(placed.shard, placed.shard_created).at(placed.offset, placed.append_time)
     }
 
     /// The number before the shard's first record.
     pub(crate) fn start_of(shard: &Shard) -> Self {
-        let shard_created_secs = seconds(shard.created);
-        let (shard, time_secs) = (shard.index, shard_created_secs);
-        Self { shard, shard_created_secs, offset: 0, time_secs, is_position: false }
+        Self::start(shard.index, shard.created)
     }
 
     /// The position before the record at `offset`, as of `now`.
@@ -60,9 +62,20 @@ impl SequenceNumber {
         Self { is_position: true, ..Self::of_record(shard, offset, now) }
     }
 
-    /// The number after the last record of a closed shard.
-    pub(crate) fn end_of(shard: &Shard, closed_at: i64) -> Self {
-        Self { offset: closed_at, ..Self::of_record(shard, closed_at, shard.created) }
+    /// The number after the last record of a shard that was closed then: greater than any record's,
+    /// as AWS writes it.
+    pub(crate) fn end_of(shard: &Shard, closed: Timestamp) -> Self {
+        Self::of_record(shard, i64::MAX, closed)
+    }
+
+    fn start(shard: u32, created: Timestamp) -> Self {
+        let shard_created_secs = seconds(created);
+        let time_secs = shard_created_secs;
+        Self { shard, shard_created_secs, offset: 0, time_secs, is_position: false }
+    }
+
+    fn at(self, offset: i64, appended: Timestamp) -> Self {
+        Self { offset, time_secs: seconds(appended).max(self.shard_created_secs + 1), ..self }
     }
 
     /// Whether this is the number a shard starts with, rather than a record's.
@@ -213,8 +226,10 @@ mod tests {
             hash_first: HashKey(0),
             hash_last: HashKey(u128::MAX),
             created: Timestamp::from_ms(created_ms),
+            opened: Timestamp::from_ms(created_ms),
             parent: None,
             adjacent_parent: None,
+            closed: None,
             closed_at: None,
         }
     }

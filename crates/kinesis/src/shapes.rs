@@ -1,6 +1,8 @@
 //! What clients send and get, in the service's spelling. No logic.
 
 mod consumers;
+mod names;
+mod settings;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,8 @@ pub(crate) use consumers::{
     ListStreamConsumersInput, ListStreamConsumersOutput, RegisterStreamConsumerInput,
     RegisterStreamConsumerOutput, SubscribeToShardEvent, SubscribeToShardInput,
 };
+pub(crate) use names::{NamesResource, NamesStream};
+pub(crate) use settings::*;
 
 /// An answer without members.
 #[derive(Debug, Serialize)]
@@ -27,6 +31,7 @@ pub(crate) struct StreamInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,6 +40,7 @@ pub(crate) struct DeleteStreamInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) enforce_consumer_deletion: Option<bool>,
 }
 
@@ -53,6 +59,8 @@ pub(crate) struct CreateStreamInput {
     pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
     #[serde(rename = "MaxRecordSizeInKiB")]
     pub(crate) max_record_size_in_kib: Option<i64>,
+    #[serde(rename = "WarmThroughputMiBps")]
+    pub(crate) warm_throughput_mibps: Option<i64>,
     pub(crate) record_distribution_strategy: Option<String>,
 }
 
@@ -62,6 +70,7 @@ pub(crate) struct DescribeStreamInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) limit: Option<i64>,
     pub(crate) exclusive_start_shard_id: Option<String>,
 }
@@ -96,10 +105,10 @@ pub(crate) struct ModeOutput {
     pub(crate) stream_mode: &'static str,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct EnhancedMetrics {
-    pub(crate) shard_level_metrics: [&'static str; 0],
+    pub(crate) shard_level_metrics: Vec<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,8 +133,12 @@ pub(crate) struct StreamDescriptionSummary {
     pub(crate) key_id: Option<String>,
     pub(crate) open_shard_count: usize,
     pub(crate) consumer_count: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warm_throughput: Option<WarmThroughput>,
     #[serde(rename = "MaxRecordSizeInKiB")]
     pub(crate) max_record_size_in_kib: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) record_distribution_strategy: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -190,6 +203,7 @@ pub(crate) struct ListShardsInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) next_token: Option<String>,
     pub(crate) exclusive_start_shard_id: Option<String>,
     pub(crate) max_results: Option<i64>,
@@ -220,6 +234,7 @@ pub(crate) struct PutRecordInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) data: Option<Blob>,
     pub(crate) partition_key: Option<String>,
     pub(crate) explicit_hash_key: Option<String>,
@@ -232,6 +247,8 @@ pub(crate) struct PutRecordInput {
 pub(crate) struct PutRecordOutput {
     pub(crate) shard_id: ShardId,
     pub(crate) sequence_number: SequenceNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption_type: Option<&'static str>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -240,6 +257,7 @@ pub(crate) struct PutRecordsInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) records: Option<Vec<PutRecordsEntry>>,
     pub(crate) dry_run: Option<bool>,
 }
@@ -257,6 +275,8 @@ pub(crate) struct PutRecordsEntry {
 pub(crate) struct PutRecordsOutput {
     pub(crate) failed_record_count: usize,
     pub(crate) records: Vec<PutRecordsResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption_type: Option<&'static str>,
 }
 
 /// One record's outcome.
@@ -291,6 +311,7 @@ pub(crate) struct GetShardIteratorInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) shard_id: Option<String>,
     pub(crate) shard_iterator_type: Option<String>,
     pub(crate) starting_sequence_number: Option<String>,
@@ -311,6 +332,7 @@ pub(crate) struct GetRecordsInput {
     pub(crate) limit: Option<i64>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) dry_run: Option<bool>,
 }
 
@@ -331,8 +353,15 @@ pub(crate) struct RecordOutput {
     pub(crate) sequence_number: SequenceNumber,
     pub(crate) approximate_arrival_timestamp: EpochTime,
     pub(crate) data: Blob,
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", skip_serializing_if = "is_absent")]
     pub(crate) partition_key: PartitionKey,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption_type: Option<&'static str>,
+}
+
+/// A record that was put without a key is shown without one.
+fn is_absent(key: &PartitionKey) -> bool {
+    key.is_empty()
 }
 
 fn as_text<S: Serializer>(key: &PartitionKey, serializer: S) -> Result<S::Ok, S::Error> {
@@ -353,6 +382,7 @@ pub(crate) struct RetentionInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) retention_period_hours: Option<i64>,
 }
 
@@ -362,6 +392,7 @@ pub(crate) struct AddTagsToStreamInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -371,6 +402,7 @@ pub(crate) struct RemoveTagsFromStreamInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) tag_keys: Option<Vec<String>>,
 }
 
@@ -380,6 +412,7 @@ pub(crate) struct ListTagsForStreamInput {
     pub(crate) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     pub(crate) stream_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) exclusive_start_tag_key: Option<String>,
     pub(crate) limit: Option<i64>,
 }
@@ -403,6 +436,7 @@ pub(crate) struct Tag {
 pub(crate) struct TagResourceInput {
     #[serde(rename = "ResourceARN")]
     pub(crate) resource_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -411,13 +445,16 @@ pub(crate) struct TagResourceInput {
 pub(crate) struct UntagResourceInput {
     #[serde(rename = "ResourceARN")]
     pub(crate) resource_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
     pub(crate) tag_keys: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(crate) struct ListTagsForResourceInput {
     #[serde(rename = "ResourceARN")]
     pub(crate) resource_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]

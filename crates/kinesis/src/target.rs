@@ -6,6 +6,20 @@ use headwater_wire::{Access, Context, Fault};
 
 use crate::checks::Checks;
 use crate::fault;
+use crate::shapes::{NamesResource, NamesStream};
+
+/// The stream that an input names.
+///
+/// # Errors
+/// As [`stream`].
+pub(crate) fn of(cx: &Context, input: &impl NamesStream) -> Result<StreamKey, Fault> {
+    let mut checks = Checks::new();
+    checks.stream_id(input.stream_id());
+    checks.stream_name("streamName", input.stream_name());
+    checks.stream_arn("streamARN", input.stream_arn());
+    checks.finish()?;
+    stream(cx, input.stream_name(), input.stream_arn())
+}
 
 /// The stream named by `name` or `arn`.
 ///
@@ -43,6 +57,16 @@ pub(crate) enum Resource {
 }
 
 impl Resource {
+    /// `NAME:SECONDS` of a consumer; empty for a stream.
+    pub(crate) fn consumer(&self) -> String {
+        match self {
+            Self::Stream(_) => String::new(),
+            Self::Consumer(target) => {
+                format!("{}:{}", target.name.as_str(), target.epoch.unwrap_or_default())
+            }
+        }
+    }
+
     /// What the guard is asked about an operation on it.
     pub(crate) fn access(&self, action: &'static str) -> Access {
         match self {
@@ -53,10 +77,12 @@ impl Resource {
 }
 
 /// The stream or consumer that a `ResourceARN` names.
-pub(crate) fn resource(cx: &Context, arn: Option<&str>) -> Result<Resource, Fault> {
+pub(crate) fn resource(cx: &Context, input: &impl NamesResource) -> Result<Resource, Fault> {
+    let arn = input.resource_arn();
     let mut checks = Checks::new();
+    checks.stream_id(input.stream_id());
     checks.present("resourceARN", arn.as_ref());
-    checks.stream_arn("resourceARN", arn);
+    checks.resource_arn("resourceARN", arn);
     checks.finish()?;
     let arn = arn.unwrap_or_default();
     match arn.contains("/consumer/") {

@@ -27,6 +27,9 @@ pub struct Config {
     pub body_memory_mib: u32,
     /// What statements of Athena and of jobs may use.
     pub queries: QueriesConfig,
+    /// Streams (`*`: all) whose shards are held to AWS' limits: 1 MiB and 1,000 records a second in,
+    /// 2 MiB and five reads a second out. None by default.
+    pub limited_streams: Vec<String>,
     /// Who may sign requests, besides the root credentials.
     pub users: Vec<UserConfig>,
 }
@@ -130,6 +133,7 @@ impl Default for Config {
             requests_max: 2_000,
             body_memory_mib: 256,
             queries: QueriesConfig::default(),
+            limited_streams: Vec::new(),
             users: Vec::new(),
         }
     }

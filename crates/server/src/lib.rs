@@ -14,6 +14,7 @@ mod backup;
 mod config;
 mod front;
 mod node;
+mod policies;
 mod queries;
 mod root;
 mod telemetry;

@@ -120,8 +120,17 @@ impl Node {
         let (store, backups) = open_store(config.data.clone(), &seams, &ground).await?;
         let blobs = open_blobs(config.data.as_deref(), &seams).await?;
         let spill = config.data.clone().unwrap_or_else(std::env::temp_dir).join("spill");
-        let queries = config.queries;
-        let base = Ground { store, blobs, queries, spill, users, seams: seams.clone(), work: work.clone() };
+        let (queries, limited_streams) = (config.queries, config.limited_streams.clone());
+        let base = Ground {
+            store,
+            blobs,
+            queries,
+            spill,
+            users,
+            limited_streams,
+            seams: seams.clone(),
+            work: work.clone(),
+        };
         let house = wiring::build(base).map_err(StartError::Threads)?;
         let (faces, engines) = (Faces(house.faces.clone()), house.engines.clone());
         work.reconcile(Arc::new(telemetry::Upkeep), telemetry::UPKEEP_EVERY);

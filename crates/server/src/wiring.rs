@@ -10,7 +10,7 @@ use headwater_catalog::{Catalog, QueryEngine};
 use headwater_delivery::Deliveries;
 use headwater_firehose::Firehose;
 use headwater_glue::Glue;
-use headwater_identity::{Sts, Users};
+use headwater_identity::{Guard, Sts, Users};
 use headwater_kinesis::Kinesis;
 use headwater_leases::Leases;
 use headwater_monitoring::Monitoring;
@@ -22,6 +22,7 @@ use headwater_wire::{Authority, Face, OperationRow};
 use headwater_work::Work;
 
 use crate::config::QueriesConfig;
+use crate::policies::StreamPolicies;
 use crate::queries;
 
 /// The faces of a node, in the order they are listed.
@@ -43,6 +44,8 @@ pub(crate) struct Ground {
     /// Where queries spill.
     pub(crate) spill: PathBuf,
     pub(crate) users: Users,
+    /// Streams whose shards are held to AWS' limits.
+    pub(crate) limited_streams: Vec<String>,
     pub(crate) seams: Seams,
     pub(crate) work: Work,
 }
@@ -69,7 +72,7 @@ pub struct Engines {
 /// # Errors
 /// When the query engine's threads cannot be started.
 pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
-    let Ground { store, blobs, queries: config, spill, users, seams, work } = ground;
+    let Ground { store, blobs, queries: config, spill, users, limited_streams, seams, work } = ground;
     let streams = Streams::new(store.clone(), seams.clone(), &work);
     let objects = Objects::new(store.clone(), blobs, seams.clone(), &work);
     let catalog = Catalog::new(store.clone(), seams.clone());
@@ -103,7 +106,7 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
     let leases = Leases::new(store.clone(), seams, &work);
     let engines = Engines { queries, store, streams, objects, catalog, deliveries };
     let faces: FaceList = vec![
-        Arc::new(Kinesis::new(engines.streams.clone())),
+        Arc::new(Kinesis::new(engines.streams.clone()).with_limits_for(limited_streams)),
         Arc::new(Firehose::new(engines.deliveries.clone())),
         Arc::new(glue),
         Arc::new(athena),
@@ -112,7 +115,8 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
         Arc::new(Monitoring::new()),
         Arc::new(Sts),
     ];
-    Ok(House { authority: Arc::new(users), engines, faces })
+    let policies = Arc::new(StreamPolicies { streams: engines.streams.clone() });
+    Ok(House { authority: Arc::new(Guard::new(users, policies)), engines, faces })
 }
 
 /// Every face's signing name and operations, for the documentation.

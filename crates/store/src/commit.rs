@@ -8,7 +8,7 @@ use crate::{Key, LogId, Lsn};
 /// A set of checks and effects that happen together or not at all. Built by chaining; an engine's
 /// staged verbs (`stage_…(&mut Commit, …)`) add their own checks and facts to a caller's commit.
 ///
-/// At most 8 MiB; values at most 128 KiB (+ a little for headers); larger is `TooLarge`.
+/// At most 8 MiB, or 11 MiB for one append alone; values at most 128 KiB (+ a little for headers); larger is `TooLarge`.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
     pub(crate) expects: Vec<(Key, Expect)>,

@@ -394,10 +394,15 @@ async fn limits(store: Arc<dyn Store>) {
     too_large(store.commit(Commit::new().put(key(&"k".repeat(crate::limits::KEY_BYTES_MAX)), "")).await);
     let log = log(&store).await;
     let batch = batch_for_tests(1, &vec![0; crate::limits::COMMIT_BYTES_MAX]);
+    too_large(store.commit(Commit::new().put(key("a"), "").append(log, batch.clone())).await);
+    too_large(store.commit(Commit::new().append(log, batch).append(log, batch_for_tests(1, b"x"))).await);
+    let batch = batch_for_tests(1, &vec![0; crate::limits::APPEND_BYTES_MAX]);
     too_large(store.commit(Commit::new().append(log, batch)).await);
-    let batch = batch_for_tests(1, &vec![5; crate::limits::COMMIT_BYTES_MAX - 1000]);
-    done(&store, Commit::new().append(log, batch.clone())).await;
-    assert_eq!(store.read(log, 0, 1).await.expect("reads succeed")[0].payload, batch);
+    for size in [crate::limits::COMMIT_BYTES_MAX, crate::limits::APPEND_BYTES_MAX] {
+        let batch = batch_for_tests(1, &vec![5; size - 1000]);
+        let at = done(&store, Commit::new().append(log, batch.clone())).await.appended[0].base_offset;
+        assert_eq!(store.read(log, at, 1).await.expect("reads succeed")[0].payload, batch);
+    }
 }
 
 async fn closed(store: Arc<dyn Store>) {

@@ -2,6 +2,9 @@
 
 /// The most bytes one commit may carry ([`crate::Commit::size`]).
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
+/// The most bytes of a commit that appends one batch and does nothing else: the largest record of a
+/// stream (10 MiB) and what is around it.
+pub const APPEND_BYTES_MAX: usize = 11 << 20;
 /// The most bytes one fact's value may have: an inline body of 128 KiB and its record around it.
 pub const VALUE_BYTES_MAX: usize = (128 << 10) + (8 << 10);
 /// The most bytes a key may have.

@@ -10,17 +10,21 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use headwater_base::Timestamp;
-use headwater_store::{Direction, KeyRange, Snapshot, Store, StoreError, Watch, WatchTarget};
+use headwater_store::{Direction, Key, KeyRange, Scanned, Snapshot, Store, StoreError, Watch, WatchTarget};
 
-use crate::records::{ShardRow, StreamRow};
+use crate::records::{EndedRow, PolicyRow, ShardRow, StreamRow, guard_key};
 use crate::stream::Ring;
-use crate::{Encryption, SHARDS_MAX, Stream, StreamKey, StreamMode, StreamStatus};
+use crate::{ENDED_MAX, Encryption, Stream, StreamKey, StreamMode};
 
 /// How many streams are held; beyond it the cache starts anew.
 const STREAMS_MAX: usize = 10_000;
 
-/// How many shards are read at once.
-const SHARD_PAGE: usize = SHARDS_MAX as usize;
+/// The most shards of one stream, open and closed, that are held; what the store scans at once. Ten
+/// doublings and halvings of the largest stream in a day stay below it.
+const SHARD_PAGE: usize = 100_000;
+
+/// The most policies of one stream and its consumers.
+const POLICIES_MAX: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -51,7 +55,7 @@ impl Cache {
             Err(epoch) => epoch,
         };
         let snapshot = store.snapshot().await?;
-        let Some(stream) = load(snapshot.as_ref(), key).await? else { return Ok(None) };
+        let Some(stream) = load(store, snapshot.as_ref(), key).await? else { return Ok(None) };
         let stream = Arc::new(stream);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.epoch == epoch {
@@ -81,26 +85,57 @@ impl Cache {
     }
 }
 
-/// Reads a stream and its shards as they are in one snapshot.
-pub(crate) async fn load(snapshot: &dyn Snapshot, key: &StreamKey) -> Result<Option<Stream>, StoreError> {
+/// Reads a stream and its shards as they are in one snapshot. A closed shard's log ends with the
+/// commit that closed it, so its end is the same whenever it is read.
+pub(crate) async fn load(
+    store: &dyn Store,
+    snapshot: &dyn Snapshot,
+    key: &StreamKey,
+) -> Result<Option<Stream>, StoreError> {
     let Some(fact) = snapshot.get(&StreamRow::key(key)).await? else { return Ok(None) };
     let row = StreamRow::decode(&fact.value)?;
-    let range = KeyRange::prefix(&ShardRow::prefix(row.incarnation));
-    let scanned = snapshot.scan(&range, SHARD_PAGE, Direction::Forward).await?;
-    let shards = scanned
+    let Some(guard) = snapshot.get(&guard_key(key, row.incarnation)).await? else { return Ok(None) };
+    let scanned = scan(snapshot, &ShardRow::prefix(row.incarnation), SHARD_PAGE).await?;
+    let mut shards = Vec::with_capacity(scanned.len());
+    for found in &scanned {
+        let mut shard = ShardRow::decode(&found.key, &found.fact.value)?;
+        if shard.closed.is_some() && shard.closed_at.is_none() {
+            match store.bounds(shard.log).await {
+                Ok(bounds) => shard.closed_at = Some(bounds.end),
+                // Its retention has passed since the snapshot was taken.
+                Err(StoreError::NoSuchLog(_)) => continue,
+                Err(error) => return Err(error),
+            }
+        }
+        shards.push(shard);
+    }
+    let ended = scan(snapshot, &EndedRow::prefix(row.incarnation), ENDED_MAX).await?;
+    let ended = ended.iter().map(|s| EndedRow::decode(&s.key, &s.fact.value));
+    let policies = scan(snapshot, &PolicyRow::prefix(row.incarnation), POLICIES_MAX).await?;
+    let policies = policies
         .iter()
-        .map(|s| ShardRow::decode(&s.key, &s.fact.value))
-        .collect::<Result<Vec<_>, StoreError>>()?;
+        .map(|s| Ok((PolicyRow::parse_key(&s.key)?, PolicyRow::decode(&s.fact.value)?.text.into())));
     Ok(Some(Stream {
+        policies: policies.collect::<Result<_, StoreError>>()?,
         key: key.clone(),
         incarnation: row.incarnation,
-        status: StreamStatus::Active,
         mode: if row.on_demand { StreamMode::OnDemand } else { StreamMode::Provisioned },
         created: Timestamp::from_ms(row.created_ms),
         retention: row.retention(),
+        ended: ended.collect::<Result<Vec<_>, StoreError>>()?,
+        record_bytes_max: row.record_bytes_max(),
+        distribution: row.distribution(),
+        monitoring: row.monitoring(),
+        warm_mib: row.warm_mib,
+        scaled: row.scaled_ms.iter().flatten().map(|ms| Timestamp::from_ms(*ms)).collect(),
         encryption: row.key_id.map(|key_id| Encryption { key_id }),
         version: fact.version,
+        guard: guard.version,
         ring: Ring::of(&shards),
         shards,
     }))
+}
+
+async fn scan(snapshot: &dyn Snapshot, prefix: &Key, limit: usize) -> Result<Vec<Scanned>, StoreError> {
+    snapshot.scan(&KeyRange::prefix(prefix), limit, Direction::Forward).await
 }

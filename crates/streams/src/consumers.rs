@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use headwater_base::{Arn, Timestamp};
 use headwater_store::{Commit, CommitError, Key, Lsn};
 
-use crate::records::{ConsumersRow, TagsRow, guard_key};
-use crate::{ConsumerName, Stream, StreamError, StreamKey, Streams, tags};
+use crate::records::{ConsumersRow, PolicyRow, TagsRow, guard_key};
+use crate::{ConsumerName, Stream, StreamError, StreamKey, StreamStatus, Streams, tags};
 
 /// The most consumers a stream has.
 pub const CONSUMERS_MAX: usize = 20;
@@ -32,6 +32,11 @@ impl Consumer {
     /// `arn:aws:kinesis:…:stream/STREAM/consumer/NAME:SECONDS`.
     pub fn arn(&self, stream: &StreamKey) -> Arn {
         consumer_arn(stream, &self.name, self.epoch())
+    }
+
+    /// What its resource policy is kept under: `NAME:SECONDS`.
+    pub(crate) fn policy_name(&self) -> String {
+        format!("{}:{}", self.name.as_str(), self.epoch())
     }
 
     /// When it was registered, in the seconds that its ARN ends with.
@@ -124,7 +129,8 @@ impl Streams {
             if consumers.len() == before {
                 return Err(ConsumerError::NoSuchConsumer);
             }
-            Ok(commit.delete(ConsumersRow::tags_key(stream.incarnation, consumer)))
+            let policy = PolicyRow::key(stream.incarnation, &consumer.policy_name());
+            Ok(commit.delete(ConsumersRow::tags_key(stream.incarnation, consumer)).delete(policy))
         };
         self.change_consumers(stream, removed).await?;
         self.fanout.end_consumer(consumer.id);
@@ -218,7 +224,7 @@ impl Streams {
                 return Ok(());
             }
         }
-        Err(StreamError::NotActive(stream.key.clone()).into())
+        Err(StreamError::NotActive(stream.key.clone(), StreamStatus::Updating).into())
     }
 
     async fn change_consumer_tags(
@@ -242,7 +248,7 @@ impl Streams {
                 return Ok(());
             }
         }
-        Err(StreamError::NotActive(stream.key.clone()).into())
+        Err(StreamError::NotActive(stream.key.clone(), StreamStatus::Updating).into())
     }
 
     /// A commit that happens only if the stream is there and its consumers are as they were read.

@@ -1,9 +1,10 @@
 //! The streams engine: the handle that every face and delivery shares.
 //!
-//! Its verbs stand in the modules that do the work: `lifecycle` (create, list, delete), `put`,
-//! `read`, `tags`, `retention`, `consumers`, `fanout`.
+//! Its verbs stand in the modules that do the work: `lifecycle` (create, list, delete), `settings`,
+//! `reshard`, `put`, `read`, `tags`, `retention`, `consumers`, `fanout`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use headwater_base::Seams;
@@ -11,6 +12,7 @@ use headwater_store::{Commit, Key, Store};
 use headwater_work::{Running, Work};
 
 use crate::cache::Cache;
+use crate::changes::Changes;
 use crate::fanout::Fanout;
 use crate::retention::Trimmer;
 use crate::token::Sealer;
@@ -25,6 +27,9 @@ pub struct Streams {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) seams: Seams,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) changes: Arc<Changes>,
+    /// How many records were distributed evenly since the start.
+    pub(crate) spread: Arc<AtomicU64>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) trimmer: Running,
     pub(crate) fanout: Arc<Fanout>,
@@ -37,7 +42,9 @@ impl Streams {
         let trimmer = Arc::new(Trimmer::new(Arc::clone(&store), seams.clone()));
         Self {
             cache: Arc::new(Cache::new(store.as_ref())),
-            sealer: Arc::new(Sealer::new(seams.chance.clone())),
+            changes: Arc::default(),
+            spread: Arc::default(),
+            sealer: Arc::new(Sealer::new(store.as_ref(), seams.chance.clone())),
             trimmer: work.reconcile(trimmer, TRIM_EVERY),
             fanout: Arc::new(Fanout::new()),
             work: work.clone(),
@@ -60,7 +67,8 @@ impl Streams {
         commit.stage(|c| c.expect_present(key));
     }
 
-    /// The guard fact of an incarnation: written at creation, removed at deletion.
+    /// The guard fact of an incarnation: written at creation and whenever its shards change, removed
+    /// at deletion.
     pub fn guard_key(key: &StreamKey, incarnation: u64) -> Key {
         records::guard_key(key, incarnation)
     }

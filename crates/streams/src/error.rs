@@ -2,7 +2,7 @@
 
 use headwater_store::{CommitError, StoreError};
 
-use crate::StreamKey;
+use crate::{HashKey, Shard, StreamKey, StreamStatus};
 
 /// Why a stream operation did not happen.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -14,8 +14,28 @@ pub enum StreamError {
     #[error("stream {0:?} exists already")]
     Exists(StreamKey),
     /// Not in a state for this, or changed by somebody else meanwhile: look again.
-    #[error("stream {0:?} is not active")]
-    NotActive(StreamKey),
+    #[error("stream {0:?} is not active but {1:?}")]
+    NotActive(StreamKey, StreamStatus),
+    /// The stream has no such shard.
+    #[error("there is no shard {0}")]
+    NoSuchShard(u32),
+    /// The shard was split or merged before.
+    #[error("shard {0} is closed")]
+    ShardClosed(u32),
+    /// The second shard's range does not follow the first's.
+    #[error("shards {0} and {1} are not adjacent")]
+    NotAdjacent(u32, u32),
+    /// A shard can't be split at this key.
+    #[error("shard {index} can't be split at {1:?}", index = .0.index)]
+    BadSplit(Box<Shard>, HashKey),
+    /// The shard count may at most double or be halved.
+    #[error("{open} shards are open, {target} are asked for")]
+    ScaledTooFar {
+        /// Open shards.
+        open: u32,
+        /// What was asked for.
+        target: u32,
+    },
     /// The shard's records are gone with its stream.
     #[error("the shard was deleted with its stream")]
     Gone,
@@ -52,7 +72,7 @@ impl StreamError {
     pub(crate) fn of_commit(key: &StreamKey, error: CommitError) -> Self {
         match error {
             CommitError::NoSuchLog(_) => Self::NoSuchStream(key.clone()),
-            CommitError::Conflict(_) => Self::NotActive(key.clone()),
+            CommitError::Conflict(_) => Self::NotActive(key.clone(), StreamStatus::Updating),
             CommitError::Busy => Self::Throttled("too many bytes wait to be stored already"),
             CommitError::Full => Self::Full,
             error @ (CommitError::TooLarge { .. } | CommitError::Malformed(_) | CommitError::Closed) => {

@@ -4,28 +4,35 @@
 //! key, value = data). A stream recreated under its old name is another incarnation.
 //!
 //! **Invariants.** A record that [`Streams::put`] placed is durable. Within a shard, records keep
-//! the order of their puts. No shard, log or incarnation number is used twice.
+//! the order of their puts. No shard, log or incarnation number is used twice. The open shards of a
+//! stream tile the ring of hash keys in every committed state.
 //!
 //! **Failure.** A crash during a put leaves all of a part or nothing of it (a part is one commit;
 //! puts up to 7 MiB are one part). A deletion is one commit: afterwards puts find no log and fail.
 
+mod account;
 pub mod aggregate;
 pub mod batch;
 mod cache;
+mod changes;
 mod consumers;
 mod engine;
 mod error;
 mod fanout;
 mod lifecycle;
 mod name;
+mod policies;
 mod put;
 mod read;
 mod records;
+mod reshard;
 mod retention;
+mod settings;
 mod stream;
 mod tags;
 mod token;
 
+pub use account::{Commitment, CommitmentStatus};
 pub use consumers::{CONSUMERS_MAX, Consumer, ConsumerError, consumer_arn};
 pub use engine::Streams;
 pub use error::StreamError;
@@ -34,7 +41,10 @@ pub use fanout::{
     SUBSCRIPTION_LIFETIME, SUBSCRIPTIONS_MAX, Share, Subscription,
 };
 pub use name::{ConsumerName, StreamKey, StreamName};
+pub use policies::POLICY_BYTES_MAX;
+pub use reshard::{SCALES_MAX, Scaled};
 pub use stream::{
-    Encryption, HashKey, NewRecord, NewStream, PartitionKey, Placed, RETENTION_MAX, RETENTION_MIN,
-    SHARDS_MAX, Shard, ShardRead, Stream, StreamMode, StreamRecord, StreamStatus, TAGS_MAX,
+    Distribution, ENDED_MAX, Encryption, EndedShard, HashKey, Monitoring, NewRecord, NewStream, PartitionKey,
+    Placed, RECORD_BYTES, RECORD_BYTES_MAX, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard, ShardRead,
+    Stream, StreamMode, StreamRecord, StreamStatus, TAGS_MAX,
 };

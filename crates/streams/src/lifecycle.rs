@@ -1,18 +1,20 @@
-//! Creating, listing, changing and deleting streams.
+//! Creating, listing and deleting streams.
 //!
 //! A stream is a stream fact, a guard fact, a tags fact and a shard fact and a log for each shard.
 //! One commit makes them all, one commit removes them all, so there is nothing in between to mend.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use headwater_base::Scope;
-use headwater_store::{Commit, CommitError, Direction, KeyRange, LogId};
+use headwater_base::{Scope, Timestamp};
+use headwater_store::{Commit, CommitError, Direction, KeyRange, LogId, Watch, WatchTarget};
 
-use crate::records::{ConsumersRow, ShardRow, StreamRow, TagsRow, guard_key};
+use crate::records::{
+    ConsumersRow, EndedRow, PolicyRow, ShardRow, StreamRow, TagsRow, guard_key, record_size,
+};
+use crate::settings::{check_record_size, hours};
 use crate::{
-    ConsumerError, HashKey, NewStream, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard, Stream, StreamError,
-    StreamKey, StreamMode, StreamName, Streams, cache, tags,
+    ConsumerError, Distribution, HashKey, NewStream, SHARDS_MAX, Shard, Stream, StreamError, StreamKey,
+    StreamMode, StreamName, StreamStatus, Streams, cache, tags,
 };
 
 /// The most streams one page of a list holds.
@@ -26,14 +28,19 @@ impl Streams {
     /// [`StreamError::Exists`], [`StreamError::Invalid`], or why the commit failed.
     pub async fn create(&self, key: &StreamKey, new: NewStream) -> Result<Arc<Stream>, StreamError> {
         check_shards(new.shards)?;
+        check_record_size(new.record_bytes_max)?;
         let row = StreamRow {
             incarnation: self.store.new_log_id().0,
             on_demand: new.mode == StreamMode::OnDemand,
             created_ms: self.seams.clock.now().ms(),
             retention_hours: hours(new.retention)?,
-            key_id: None,
+            record_bytes_max: record_size(new.record_bytes_max),
+            warm_mib: new.warm_mib,
+            auto: Some(new.distribution == Distribution::Auto).filter(|auto| *auto),
+            ..StreamRow::default()
         };
         let tags = tags::merged(TagsRow::default(), new.tags)?;
+        let _change = self.changes.begin(key, StreamStatus::Creating)?;
         let commit = self.creation(key, &row, new.shards).put(TagsRow::key(row.incarnation), tags.encode());
         let outcome = self.store.commit(commit).await;
         self.cache.forget();
@@ -58,12 +65,25 @@ impl Streams {
         if let Some(name) = after {
             range = range.after(&StreamRow::key(&StreamKey { scope: scope.clone(), name: name.clone() }));
         }
+        self.in_range(range, limit.min(LIST_MAX)).await
+    }
+
+    /// The streams of every account and region, at most 10,000.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn all(&self) -> Result<Vec<Arc<Stream>>, StreamError> {
+        self.in_range(KeyRange::prefix(&StreamRow::prefix()), LIST_MAX).await
+    }
+
+    async fn in_range(&self, range: KeyRange, limit: usize) -> Result<Vec<Arc<Stream>>, StreamError> {
         let snapshot = self.store.snapshot().await?;
-        let rows = snapshot.scan(&range, limit.min(LIST_MAX), Direction::Forward).await?;
+        let rows = snapshot.scan(&range, limit, Direction::Forward).await?;
         let mut streams = Vec::with_capacity(rows.len());
         for row in rows {
             let key = StreamRow::parse_key(&row.key)?;
-            streams.extend(cache::load(snapshot.as_ref(), &key).await?.map(Arc::new));
+            let found = cache::load(self.store.as_ref(), snapshot.as_ref(), &key).await?;
+            streams.extend(found.map(Arc::new));
         }
         Ok(streams)
     }
@@ -88,29 +108,9 @@ impl Streams {
     /// or why the commit failed.
     pub async fn delete(&self, key: &StreamKey) -> Result<(), StreamError> {
         let stream = self.get(key).await?;
+        let _change = self.changes.begin(key, StreamStatus::Deleting)?;
         let commit = self.stage_forget_consumers(&stream, Commit::new()).await?;
         self.commit_change(key, deletion(&stream, commit)).await
-    }
-
-    /// Sets how long the stream's records are kept, if it is still as `stream` says. Records that
-    /// are older than that go within a minute or so.
-    ///
-    /// # Errors
-    /// [`StreamError::Invalid`] outside 24 h to 8760 h, [`StreamError::NotActive`] when the stream
-    /// changed meanwhile, or why the commit failed.
-    pub async fn set_retention(&self, stream: &Stream, retention: Duration) -> Result<(), StreamError> {
-        let row = StreamRow {
-            incarnation: stream.incarnation,
-            on_demand: stream.mode == StreamMode::OnDemand,
-            created_ms: stream.created.ms(),
-            retention_hours: hours(retention)?,
-            key_id: stream.encryption.as_ref().map(|e| e.key_id.clone()),
-        };
-        let key = StreamRow::key(&stream.key);
-        let commit = Commit::new().expect(key.clone(), stream.version).put(key, row.encode());
-        self.commit_change(&stream.key, commit).await?;
-        self.trimmer.signal.notify();
-        Ok(())
     }
 
     fn creation(&self, key: &StreamKey, row: &StreamRow, shards: u32) -> Commit {
@@ -120,14 +120,17 @@ impl Streams {
             .put(stream, row.encode())
             .put(guard_key(key, row.incarnation), StreamRow::GUARD_VALUE);
         for (index, (hash_first, hash_last)) in (0..).zip(HashKey::split_evenly(shards)) {
+            let created = Timestamp::from_ms(row.created_ms);
             let shard = Shard {
                 index,
                 log: self.store.new_log_id(),
                 hash_first,
                 hash_last,
-                created: headwater_base::Timestamp::from_ms(row.created_ms),
+                created,
+                opened: created,
                 parent: None,
                 adjacent_parent: None,
+                closed: None,
                 closed_at: None,
             };
             commit = commit
@@ -138,15 +141,25 @@ impl Streams {
     }
 
     /// Commits a change of a stream and forgets what was known of it.
-    async fn commit_change(&self, key: &StreamKey, commit: Commit) -> Result<(), StreamError> {
+    pub(crate) async fn commit_change(&self, key: &StreamKey, commit: Commit) -> Result<(), StreamError> {
         let outcome = self.store.commit(commit).await;
         self.cache.forget();
         outcome.map(|_| ()).map_err(|error| StreamError::of_commit(key, error))
     }
 
-    /// Waits for appends to a shard (or its end). Create it, read, then wait.
-    pub fn watch(&self, log: LogId) -> headwater_store::Watch {
-        self.store.watch(headwater_store::WatchTarget::Log(log))
+    /// Where the stream is in its life: anything but active while a change of it is under way.
+    pub fn status(&self, key: &StreamKey) -> StreamStatus {
+        self.changes.status(key)
+    }
+
+    /// Waits for appends to a shard (or the end of its log). Create it, read, then wait.
+    pub fn watch(&self, log: LogId) -> Watch {
+        self.store.watch(WatchTarget::Log(log))
+    }
+
+    /// Waits for a change of the stream's shards (or its deletion). Create it, read, then wait.
+    pub fn watch_shards(&self, stream: &Stream) -> Watch {
+        self.store.watch(WatchTarget::Prefix(guard_key(&stream.key, stream.incarnation)))
     }
 }
 
@@ -162,6 +175,12 @@ fn deletion(stream: &Stream, commit: Commit) -> Commit {
     for shard in &stream.shards {
         commit = commit.delete(ShardRow::key(stream.incarnation, shard.index)).drop_log(shard.log);
     }
+    for consumer in stream.policies.keys() {
+        commit = commit.delete(PolicyRow::key(stream.incarnation, consumer));
+    }
+    for shard in &stream.ended {
+        commit = commit.delete(EndedRow::key(stream.incarnation, shard.index));
+    }
     commit
 }
 
@@ -170,11 +189,4 @@ fn check_shards(shards: u32) -> Result<(), StreamError> {
         return Ok(());
     }
     Err(StreamError::TooMany { what: "shards in a stream", limit: SHARDS_MAX as usize })
-}
-
-fn hours(retention: Duration) -> Result<u32, StreamError> {
-    if !(RETENTION_MIN..=RETENTION_MAX).contains(&retention) {
-        return Err(StreamError::Invalid("records are kept for 24 to 8760 hours".to_owned()));
-    }
-    Ok(u32::try_from(retention.as_secs() / 3600).expect("at most 8760"))
 }

@@ -2,21 +2,30 @@
 //!
 //! A commit holds at most 8 MiB, a PutRecords request up to 10 MiB: a larger put is committed in
 //! parts, in order, each with a token of its own. The part that fails fails alone with all that
-//! come after it.
+//! come after it. A record that is larger than a part is one by itself.
+//!
+//! Every commit expects the stream's guard as the shards were read with it. When the shards changed
+//! meanwhile, it conflicts, and the part is routed again over the shards there are now.
 //!
 //! **Failure.** A retry with the same token finds what the first call committed, part by part, and
 //! gets the same placements, also when the stream was resharded in between.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use headwater_base::OnceToken;
-use headwater_store::{Appended, Commit, Committed};
+use headwater_store::{Appended, Commit, CommitError, Committed};
 
 use crate::batch::{BatchBuilder, EXPLICIT_HASH_KEY};
-use crate::{HashKey, NewRecord, Placed, Stream, StreamError, Streams};
+use crate::records::guard_key;
+use crate::{Distribution, HashKey, NewRecord, Placed, Shard, Stream, StreamError, StreamStatus, Streams};
 
 /// The most bytes of records in one commit.
 const PART_BYTES_MAX: usize = 7 << 20;
+
+/// How often a part is routed anew against changes of the stream's shards.
+const ROUTES_MAX: usize = 16;
 
 /// A bound of what a record takes in a batch beside its key and data.
 const RECORD_OVERHEAD_BYTES: usize = 64;
@@ -46,13 +55,14 @@ impl Streams {
     ) -> Vec<Result<Placed, StreamError>> {
         let mut outcomes = Vec::with_capacity(records.len());
         let mut rest = records;
+        let mut known = Known { given: stream, newer: None };
         for part in 0u64.. {
             if rest.is_empty() {
                 break;
             }
             let (now, later) = rest.split_at(part_len(rest));
             let token = once.map(|token| part_token(token, part));
-            match self.put_part(stream, now, token).await {
+            match self.put_part(&mut known, now, token).await {
                 Ok(placed) => outcomes.extend(placed.into_iter().map(Ok)),
                 Err(error) => {
                     outcomes.extend(rest.iter().map(|_| Err(error.clone())));
@@ -66,22 +76,78 @@ impl Streams {
 
     async fn put_part(
         &self,
-        stream: &Stream,
+        known: &mut Known<'_>,
         records: &[NewRecord],
         once: Option<OnceToken>,
     ) -> Result<Vec<Placed>, StreamError> {
-        let hashes: Vec<HashKey> = records.iter().map(NewRecord::hash_key).collect();
-        let groups = Groups::of(stream, records, &hashes)?;
-        let mut commit = groups.commit(stream, records, self.seams.clock.now().ms());
-        if let Some(token) = once {
-            commit = commit.once(token);
+        let hashes = self.hashes(known.stream(), records, once);
+        for _ in 0..ROUTES_MAX {
+            let stream = known.stream();
+            let groups = Groups::of(stream, records, &hashes)?;
+            let mut commit = groups
+                .commit(stream, records, self.seams.clock.now().ms())
+                .expect(guard_key(&stream.key, stream.incarnation), stream.guard);
+            if let Some(token) = once {
+                commit = commit.once(token);
+            }
+            match self.store.commit(commit).await {
+                Ok(committed) if groups.match_commit(stream, &committed.appended) => {
+                    return Ok(groups.placements(stream, &committed));
+                }
+                Ok(committed) => {
+                    if let Some(placed) = recalled(stream, &hashes, &committed) {
+                        return Ok(placed);
+                    }
+                }
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(StreamError::of_commit(&stream.key, error)),
+            }
+            known.renew(self).await?;
         }
-        let committed =
-            self.store.commit(commit).await.map_err(|error| StreamError::of_commit(&stream.key, error))?;
-        if groups.match_commit(stream, &committed.appended) {
-            return Ok(groups.placements(stream, &committed));
+        Err(StreamError::NotActive(known.given.key.clone(), StreamStatus::Updating))
+    }
+
+    /// Where each record belongs. Even distribution steps around the ring by the golden ratio, from
+    /// a place that a retry finds again by its token.
+    fn hashes(&self, stream: &Stream, records: &[NewRecord], once: Option<OnceToken>) -> Vec<HashKey> {
+        match stream.distribution {
+            Distribution::PartitionKey => records.iter().map(NewRecord::hash_key).collect(),
+            Distribution::Auto => {
+                let count = records.len() as u64;
+                let start = once.map_or_else(
+                    || u128::from(self.spread.fetch_add(count, Ordering::Relaxed)),
+                    |token| u128::from_be_bytes(token.0),
+                );
+                let step = |at: u64| HashKey(start.wrapping_add(u128::from(at)).wrapping_mul(GOLDEN_STEP));
+                (0..count).map(step).collect()
+            }
         }
-        recalled(stream, &hashes, &committed)
+    }
+}
+
+/// 2^128 divided by the golden ratio, made odd: multiples of it spread evenly over the ring.
+const GOLDEN_STEP: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+
+/// The stream as a put was given it, or as it was found since.
+struct Known<'a> {
+    given: &'a Stream,
+    newer: Option<Arc<Stream>>,
+}
+
+impl Known<'_> {
+    fn stream(&self) -> &Stream {
+        self.newer.as_deref().unwrap_or(self.given)
+    }
+
+    /// Reads the stream again, past the cache: a commit that was refused saw more than it holds.
+    async fn renew(&mut self, streams: &Streams) -> Result<(), StreamError> {
+        streams.cache.forget();
+        let newer = streams.get(&self.given.key).await?;
+        if newer.incarnation != self.given.incarnation {
+            return Err(StreamError::NoSuchStream(self.given.key.clone()));
+        }
+        self.newer = Some(newer);
+        Ok(())
     }
 }
 
@@ -98,8 +164,8 @@ impl Groups {
         let mut group_of_shard: HashMap<usize, usize> = HashMap::new();
         let mut groups = Self { of_record: Vec::with_capacity(records.len()), shards: Vec::new() };
         for (record, hash) in records.iter().zip(hashes) {
-            let shard =
-                stream.ring.position_of(*hash).ok_or_else(|| StreamError::NotActive(stream.key.clone()))?;
+            let nowhere = || StreamError::NotActive(stream.key.clone(), StreamStatus::Updating);
+            let shard = stream.ring.position_of(*hash).ok_or_else(nowhere)?;
             let next = groups.shards.len();
             let group = *group_of_shard.entry(shard).or_insert(next);
             if group == next {
@@ -115,7 +181,7 @@ impl Groups {
         let mut batches: Vec<BatchBuilder> =
             self.shards.iter().map(|(_, bytes)| BatchBuilder::with_capacity(now_ms, *bytes)).collect();
         for (record, group) in records.iter().zip(&self.of_record) {
-            let key = Some(record.partition_key.as_bytes());
+            let key = Some(record.partition_key.as_bytes()).filter(|key| !key.is_empty());
             let batch = &mut batches[*group];
             match record.explicit_hash_key {
                 None => batch.push(now_ms, key, Some(&record.data), &[]),
@@ -140,28 +206,29 @@ impl Groups {
         let place = |group: &usize| {
             let offset = next[*group];
             next[*group] += 1;
-            let shard = stream.shards[self.shards[*group].0].index;
-            Placed { shard, offset, append_time: committed.append_time }
+            placed(&stream.shards[self.shards[*group].0], offset, committed)
         };
         self.of_record.iter().map(place).collect()
     }
 }
 
+fn placed(shard: &Shard, offset: i64, committed: &Committed) -> Placed {
+    let (shard, shard_created) = (shard.index, shard.created);
+    Placed { shard, shard_created, offset, append_time: committed.append_time }
+}
+
 /// The placements of a remembered commit that was made when other shards were open: each record is
-/// in the one shard of that commit whose range holds it.
-fn recalled(stream: &Stream, hashes: &[HashKey], committed: &Committed) -> Result<Vec<Placed>, StreamError> {
-    let mut next: Vec<(usize, i64)> = Vec::with_capacity(committed.appended.len());
+/// in the one shard of that commit whose range holds it. `None` when `stream` is older than the
+/// shards of that commit.
+fn recalled(stream: &Stream, hashes: &[HashKey], committed: &Committed) -> Option<Vec<Placed>> {
+    let mut next: Vec<(&Shard, i64)> = Vec::with_capacity(committed.appended.len());
     for appended in &committed.appended {
-        let shard = stream.shards.iter().position(|shard| shard.log == appended.log);
-        let shard = shard.ok_or_else(|| StreamError::NoSuchStream(stream.key.clone()))?;
-        next.push((shard, appended.base_offset));
+        next.push((stream.shards.iter().find(|shard| shard.log == appended.log)?, appended.base_offset));
     }
     let place = |hash: &HashKey| {
-        let taken = next.iter_mut().find(|(shard, _)| stream.shards[*shard].takes(*hash));
-        let (shard, offset) = taken.ok_or_else(|| StreamError::NotActive(stream.key.clone()))?;
+        let (shard, offset) = next.iter_mut().find(|(shard, _)| shard.takes(*hash))?;
         *offset += 1;
-        let shard = stream.shards[*shard].index;
-        Ok(Placed { shard, offset: *offset - 1, append_time: committed.append_time })
+        Some(placed(shard, *offset - 1, committed))
     };
     hashes.iter().map(place).collect()
 }

@@ -1,7 +1,10 @@
 //! What the engine stores: one file per kind of key, each with its layout, golden bytes and a
 //! round trip. A value is a version byte and a CBOR array of numbered fields.
 
+mod account;
 mod consumers;
+mod ended;
+mod policy;
 mod secret;
 mod shard;
 mod stream;
@@ -11,10 +14,13 @@ use bytes::Bytes;
 use headwater_store::StoreError;
 use minicbor::{Decode, Encode};
 
+pub(crate) use account::AccountRow;
 pub(crate) use consumers::ConsumersRow;
+pub(crate) use ended::EndedRow;
+pub(crate) use policy::PolicyRow;
 pub(crate) use secret::SecretRow;
 pub(crate) use shard::ShardRow;
-pub(crate) use stream::{StreamRow, guard_key};
+pub(crate) use stream::{StreamRow, guard_key, record_size};
 pub(crate) use tags::TagsRow;
 
 /// The version written today.

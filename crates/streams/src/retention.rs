@@ -1,7 +1,10 @@
-//! Retention: a reconciler that trims records older than their stream keeps them.
+//! Retention: a reconciler that trims records older than their stream keeps them, and removes
+//! closed shards when the last of theirs are.
 //!
 //! Old is what was appended longer ago than the retention; the append time is the store's, so a
-//! producer's clock plays no part. Trimming is a commit of the class that frees space.
+//! producer's clock plays no part. Trimming is a commit of the class that frees space. A closed
+//! shard leaves the stream when it has been closed for longer than the retention: what remains is
+//! an [`EndedShard`], so that its end stays known.
 //!
 //! **Failure.** A pass that ends early costs time only: the next one finds the same records.
 
@@ -12,8 +15,8 @@ use headwater_base::{Seams, Timestamp};
 use headwater_store::{Commit, CommitError, Direction, Key, KeyRange, Store, StoreError};
 use headwater_work::{Pass, Reconciler, TaskResult};
 
-use crate::records::StreamRow;
-use crate::{Stream, cache};
+use crate::records::{EndedRow, ShardRow, StreamRow, guard_key};
+use crate::{ENDED_MAX, EndedShard, Shard, Stream, cache};
 
 /// How many streams one pass looks at.
 const STREAMS_PER_PASS: usize = 256;
@@ -52,6 +55,37 @@ impl Trimmer {
         }
     }
 
+    /// Removes the shards that have been closed for longer than their records are kept.
+    async fn end_shards(&self, stream: &Stream) -> TaskResult<()> {
+        let horizon = self.seams.clock.now().minus(stream.retention);
+        let old = |shard: &&Shard| shard.closed.is_some_and(|closed| closed < horizon);
+        let ended: Vec<EndedShard> = stream.shards.iter().filter(old).filter_map(ended_of).collect();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let key = StreamRow::key(&stream.key);
+        let mut commit = Commit::new()
+            .freeing()
+            .expect(key.clone(), stream.version)
+            .put(key, StreamRow::of(stream).encode())
+            .put(guard_key(&stream.key, stream.incarnation), StreamRow::GUARD_VALUE);
+        for shard in &ended {
+            commit = commit
+                .put(EndedRow::key(stream.incarnation, shard.index), EndedRow::encode(shard))
+                .delete(ShardRow::key(stream.incarnation, shard.index))
+                .drop_log(shard.log);
+        }
+        let too_many = (stream.ended.len() + ended.len()).saturating_sub(ENDED_MAX);
+        for shard in stream.ended.iter().take(too_many) {
+            commit = commit.delete(EndedRow::key(stream.incarnation, shard.index));
+        }
+        match self.store.commit(commit).await {
+            // Changed or gone meanwhile: the next pass looks again.
+            Ok(_) | Err(CommitError::Conflict(_) | CommitError::NoSuchLog(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The offset before which the log's records are older than `horizon`, if there are any.
     async fn stale_until(
         &self,
@@ -65,6 +99,12 @@ impl Trimmer {
         let offset = self.store.offset_at(log, horizon).await?;
         Ok((offset > bounds.start).then_some(offset))
     }
+}
+
+fn ended_of(shard: &Shard) -> Option<EndedShard> {
+    let (index, log) = (shard.index, shard.log);
+    let (parent, adjacent_parent) = (shard.parent, shard.adjacent_parent);
+    Some(EndedShard { index, log, parent, adjacent_parent, end: shard.closed_at?, closed: shard.closed? })
 }
 
 #[async_trait]
@@ -82,8 +122,9 @@ impl Reconciler for Trimmer {
         let rows = snapshot.scan(&range, STREAMS_PER_PASS, Direction::Forward).await?;
         for row in &rows {
             let key = StreamRow::parse_key(&row.key)?;
-            if let Some(stream) = cache::load(snapshot.as_ref(), &key).await? {
+            if let Some(stream) = cache::load(self.store.as_ref(), snapshot.as_ref(), &key).await? {
                 self.trim(&stream).await?;
+                self.end_shards(&stream).await?;
             }
         }
         let more = rows.len() == STREAMS_PER_PASS;

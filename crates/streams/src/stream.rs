@@ -1,5 +1,6 @@
 //! Streams, shards and records as the engine means them.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,10 @@ pub const RETENTION_MAX: Duration = Duration::from_secs(8760 * 3600);
 pub const SHARDS_MAX: u32 = 10_000;
 /// The most tags one stream has.
 pub const TAGS_MAX: usize = 50;
+/// The largest record a stream takes unless it was told otherwise: data and partition key.
+pub const RECORD_BYTES: usize = 1 << 20;
+/// The largest record any stream takes.
+pub const RECORD_BYTES_MAX: usize = 10 << 20;
 
 /// A position on the ring of 128-bit hash keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -53,7 +58,8 @@ pub enum StreamMode {
     OnDemand,
 }
 
-/// Where a stream is in its life.
+/// Where a stream is in its life. A change is one commit, so everything but `Active` lasts as long
+/// as a commit takes to be durable; see [`crate::Streams::status`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StreamStatus {
     /// Being made.
@@ -64,6 +70,40 @@ pub enum StreamStatus {
     Updating,
     /// Being removed.
     Deleting,
+}
+
+/// How records find their shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Distribution {
+    /// By their explicit hash key or the MD5 of their partition key.
+    #[default]
+    PartitionKey,
+    /// Evenly, whatever keys they have; records need none.
+    Auto,
+}
+
+/// Which shard-level metrics are switched on: a bit for each of the seven, in the order of
+/// [`Monitoring::NAMES`]. Stored and echoed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Monitoring(pub u8);
+
+impl Monitoring {
+    /// What the bits mean, lowest first.
+    pub const NAMES: [&'static str; 7] = [
+        "IncomingBytes",
+        "IncomingRecords",
+        "OutgoingBytes",
+        "OutgoingRecords",
+        "WriteProvisionedThroughputExceeded",
+        "ReadProvisionedThroughputExceeded",
+        "IteratorAgeMilliseconds",
+    ];
+
+    /// The names of the metrics that are on.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let is_on = move |bit: &(usize, &str)| self.0 & (1 << bit.0) != 0;
+        Self::NAMES.into_iter().enumerate().filter(is_on).map(|(_, name)| name)
+    }
 }
 
 /// Encryption flags, stored and echoed.
@@ -80,8 +120,6 @@ pub struct Stream {
     pub key: StreamKey,
     /// Distinguishes streams that had the same name at different times; never reused (drawn from the same counter as log ids).
     pub incarnation: u64,
-    /// Where it is in its life.
-    pub status: StreamStatus,
     /// How capacity is managed.
     pub mode: StreamMode,
     /// When it was created.
@@ -90,10 +128,28 @@ pub struct Stream {
     pub retention: Duration,
     /// Every shard that still has records or can take some, by index.
     pub shards: Vec<Shard>,
+    /// Shards that left the stream when their retention had passed, by index; the newest
+    /// [`ENDED_MAX`].
+    pub ended: Vec<EndedShard>,
     /// Encryption flags, if on.
     pub encryption: Option<Encryption>,
+    /// The largest record it takes: data and partition key.
+    pub record_bytes_max: usize,
+    /// How records find their shard.
+    pub distribution: Distribution,
+    /// Which shard-level metrics are on.
+    pub monitoring: Monitoring,
+    /// Writes per second it was told to be ready for, in MiB.
+    pub warm_mib: Option<u32>,
+    /// Resource policies: of the stream (under the empty name) and of its consumers (under
+    /// `NAME:SECONDS`).
+    pub policies: BTreeMap<String, Arc<str>>,
+    /// When its shard count was changed by [`crate::Streams::scale`] lately, oldest first.
+    pub(crate) scaled: Vec<Timestamp>,
     /// The commit that wrote the stream's fact.
     pub(crate) version: Lsn,
+    /// The commit that wrote its guard: the last change of its shards.
+    pub(crate) guard: Lsn,
     /// The open shards by hash range.
     pub(crate) ring: Ring,
 }
@@ -107,7 +163,12 @@ impl Stream {
 
     /// The shards that take records.
     pub fn open_shards(&self) -> impl Iterator<Item = &Shard> {
-        self.shards.iter().filter(|shard| shard.closed_at.is_none())
+        self.shards.iter().filter(|shard| shard.closed.is_none())
+    }
+
+    /// The shards that were split off or merged from the shard of that index.
+    pub fn children(&self, parent: u32) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter(move |shard| shard.parents().any(|index| index == parent))
     }
 
     /// The open shard whose range holds `hash`.
@@ -123,7 +184,7 @@ pub(crate) struct Ring(Arc<[(HashKey, usize)]>);
 
 impl Ring {
     pub(crate) fn of(shards: &[Shard]) -> Self {
-        let open = shards.iter().enumerate().filter(|(_, shard)| shard.closed_at.is_none());
+        let open = shards.iter().enumerate().filter(|(_, shard)| shard.closed.is_none());
         let mut ring: Vec<(HashKey, usize)> = open.map(|(at, shard)| (shard.hash_last, at)).collect();
         ring.sort_unstable();
         Self(ring.into())
@@ -147,20 +208,50 @@ pub struct Shard {
     pub hash_first: HashKey,
     /// The last hash key it takes.
     pub hash_last: HashKey,
-    /// When it was created (whole seconds go into its sequence numbers).
+    /// The time whose whole seconds go into its sequence numbers: when it was opened, but at least a
+    /// second after its parents', so that a child's numbers are greater than all of its parents'.
     pub created: Timestamp,
+    /// When it began to take records.
+    pub opened: Timestamp,
     /// The shard it was split off or merged from.
     pub parent: Option<u32>,
     /// The second parent of a merge.
     pub adjacent_parent: Option<u32>,
-    /// Set when the shard takes no more records: one past its last offset.
+    /// When it took its last record, if it takes no more.
+    pub closed: Option<Timestamp>,
+    /// Set with `closed`: one past its last offset.
     pub closed_at: Option<i64>,
 }
+
+/// What is left of a shard whose retention has passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EndedShard {
+    /// Its number within the stream.
+    pub index: u32,
+    /// The log that held its records; gone.
+    pub log: LogId,
+    /// The shard it was split off or merged from.
+    pub parent: Option<u32>,
+    /// The second parent of a merge.
+    pub adjacent_parent: Option<u32>,
+    /// One past its last offset.
+    pub end: i64,
+    /// When it took its last record.
+    pub closed: Timestamp,
+}
+
+/// The most ended shards a stream remembers.
+pub const ENDED_MAX: usize = 10_000;
 
 impl Shard {
     /// `shardId-000000000007`.
     pub fn id(&self) -> String {
         format!("shardId-{:012}", self.index)
+    }
+
+    /// The shards it was split off or merged from.
+    pub fn parents(&self) -> impl Iterator<Item = u32> {
+        self.parent.into_iter().chain(self.adjacent_parent)
     }
 
     /// Whether the shard's range holds `hash`.
@@ -180,12 +271,33 @@ pub struct NewStream {
     pub retention: Duration,
     /// Tags.
     pub tags: Vec<(String, String)>,
+    /// The largest record it takes ([`RECORD_BYTES`] to [`RECORD_BYTES_MAX`]).
+    pub record_bytes_max: usize,
+    /// How records find their shard.
+    pub distribution: Distribution,
+    /// Writes per second it shall be ready for, in MiB.
+    pub warm_mib: Option<u32>,
+}
+
+impl NewStream {
+    /// A provisioned stream of so many shards that is told nothing else.
+    pub fn of_shards(shards: u32) -> Self {
+        Self {
+            shards,
+            mode: StreamMode::Provisioned,
+            retention: RETENTION_MIN,
+            tags: Vec::new(),
+            record_bytes_max: RECORD_BYTES,
+            distribution: Distribution::PartitionKey,
+            warm_mib: None,
+        }
+    }
 }
 
 /// One record to put.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
-    /// 1 to 256 characters.
+    /// 1 to 256 characters; empty for a record without one.
     pub partition_key: String,
     /// Overrides the MD5 of the partition key.
     pub explicit_hash_key: Option<HashKey>,
@@ -205,6 +317,8 @@ impl NewRecord {
 pub struct Placed {
     /// Index of the shard.
     pub shard: u32,
+    /// [`Shard::created`] of the shard.
+    pub shard_created: Timestamp,
     /// Its offset in the shard.
     pub offset: i64,
     /// When it was appended.
@@ -251,7 +365,7 @@ pub struct StreamRecord {
     pub offset: i64,
     /// When it was appended.
     pub append_time: Timestamp,
-    /// The partition key.
+    /// The partition key; empty when it was put without one.
     pub partition_key: PartitionKey,
     /// The data.
     pub data: Bytes,
@@ -284,8 +398,10 @@ mod tests {
             hash_first: range.0,
             hash_last: range.1,
             created: Timestamp::EPOCH,
+            opened: Timestamp::EPOCH,
             parent: None,
             adjacent_parent: None,
+            closed: None,
             closed_at: None,
         };
         ranges.iter().enumerate().map(shard).collect()
@@ -327,7 +443,7 @@ mod tests {
     #[test]
     fn closed_shards_take_nothing() {
         let mut all = shards(&[(HashKey(0), HashKey(u128::MAX))]);
-        all[0].closed_at = Some(3);
+        (all[0].closed, all[0].closed_at) = (Some(Timestamp::EPOCH), Some(3));
         assert_eq!(Ring::of(&all).position_of(HashKey(1)), None);
     }
 }

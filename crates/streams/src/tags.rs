@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use headwater_store::{Commit, CommitError, Lsn};
 
 use crate::records::{TagsRow, guard_key};
-use crate::{Stream, StreamError, Streams, TAGS_MAX};
+use crate::{Stream, StreamError, StreamStatus, Streams, TAGS_MAX};
 
 /// How often a change of tags is tried against concurrent ones.
 const ATTEMPTS_MAX: usize = 16;
@@ -58,7 +58,7 @@ impl Streams {
                 Err(error) => return Err(StreamError::of_commit(&stream.key, error)),
             }
         }
-        Err(StreamError::NotActive(stream.key.clone()))
+        Err(StreamError::NotActive(stream.key.clone(), StreamStatus::Updating))
     }
 
     async fn tags_row(&self, stream: &Stream) -> Result<(TagsRow, Option<Lsn>), StreamError> {

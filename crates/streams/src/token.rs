@@ -9,15 +9,14 @@
 //!
 //! **Layout.** base64(version 1, nonce 12 bytes, ciphertext, tag 16 bytes).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use headwater_base::{Chance, Scope};
-use headwater_store::Commit;
-use tokio::sync::OnceCell;
+use headwater_store::{Commit, Store, Watch, WatchTarget};
 
 use crate::records::SecretRow;
 use crate::{StreamError, Streams};
@@ -31,8 +30,16 @@ const TOKEN_BYTES_MAX: usize = 2048;
 
 pub(crate) struct Sealer {
     chance: Chance,
-    cipher: OnceCell<Aes256Gcm>,
+    /// The key as last read, until the watch says that it is another (after a wipe).
+    known: Mutex<Known>,
     nonces: Mutex<Nonces>,
+}
+
+struct Known {
+    cipher: Option<Arc<Aes256Gcm>>,
+    /// Rises with every change seen, so that nothing read before it is kept after it.
+    epoch: u64,
+    watch: Watch,
 }
 
 impl std::fmt::Debug for Sealer {
@@ -48,7 +55,7 @@ impl Streams {
     /// The store's, when the key could not be read or made.
     pub async fn seal(&self, purpose: &str, scope: &Scope, content: &[u8]) -> Result<String, StreamError> {
         let cipher = self.cipher().await?;
-        Ok(seal(cipher, self.sealer.next_nonce(), &bound_to(purpose, scope), content))
+        Ok(seal(&cipher, self.sealer.next_nonce(), &bound_to(purpose, scope), content))
     }
 
     /// What [`Streams::seal`] sealed for the same purpose and scope; `None` for any other text.
@@ -61,18 +68,42 @@ impl Streams {
         scope: &Scope,
         token: &str,
     ) -> Result<Option<Vec<u8>>, StreamError> {
-        Ok(unseal(self.cipher().await?, &bound_to(purpose, scope), token))
+        Ok(unseal(&*self.cipher().await?, &bound_to(purpose, scope), token))
     }
 
-    async fn cipher(&self) -> Result<&Aes256Gcm, StreamError> {
-        self.sealer.cipher.get_or_try_init(|| load_or_make(self)).await
+    async fn cipher(&self) -> Result<Arc<Aes256Gcm>, StreamError> {
+        let epoch = match self.sealer.known() {
+            Ok(cipher) => return Ok(cipher),
+            Err(epoch) => epoch,
+        };
+        let cipher = Arc::new(load_or_make(self).await?);
+        self.sealer.learn(&cipher, epoch);
+        Ok(cipher)
     }
 }
 
 impl Sealer {
-    pub(crate) fn new(chance: Chance) -> Self {
+    pub(crate) fn new(store: &dyn Store, chance: Chance) -> Self {
         let nonces = Mutex::new(Nonces { salt: chance.u64(), count: 0 });
-        Self { chance, cipher: OnceCell::new(), nonces }
+        let watch = store.watch(WatchTarget::Prefix(SecretRow::key()));
+        Self { chance, known: Mutex::new(Known { cipher: None, epoch: 0, watch }), nonces }
+    }
+
+    /// The key, or the epoch in which it is not known.
+    fn known(&self) -> Result<Arc<Aes256Gcm>, u64> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.watch.take_changed() {
+            known.cipher = None;
+            known.epoch += 1;
+        }
+        known.cipher.clone().ok_or(known.epoch)
+    }
+
+    fn learn(&self, cipher: &Arc<Aes256Gcm>, epoch: u64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.epoch == epoch {
+            known.cipher = Some(Arc::clone(cipher));
+        }
     }
 
     fn next_nonce(&self) -> [u8; NONCE_BYTES] {
@@ -179,7 +210,9 @@ mod tests {
 
     #[test]
     fn nonces_do_not_repeat() {
-        let sealer = Sealer::new(Chance::seeded(1));
+        let seams = headwater_base::Seams::simulated(headwater_base::Timestamp::EPOCH, 1);
+        let store = headwater_store::memory::open(seams.clone());
+        let sealer = Sealer::new(store.as_ref(), seams.chance);
         sealer.nonces.lock().unwrap().count = u32::MAX - 2;
         let nonces: std::collections::HashSet<_> = (0..10).map(|_| sealer.next_nonce()).collect();
         assert_eq!(nonces.len(), 10);

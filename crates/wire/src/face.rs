@@ -42,6 +42,13 @@ pub trait Authority: Send + Sync + std::fmt::Debug {
     /// Whether the caller may; `Err` is the service's own refusal. `owner` is the account that
     /// owns the resource, where it is not the caller's by construction (S3).
     async fn check(&self, caller: &Caller, access: &Access, owner: Option<AccountId>) -> Result<(), Fault>;
+    /// Whether a resource policy is one that `check` can go by; `Err` says what is wrong with it.
+    ///
+    /// # Errors
+    /// One sentence for whoever wrote the policy.
+    fn check_policy(&self, _policy: &str) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// The circumstances of one request.

@@ -1,17 +1,15 @@
 //! CreateStream: the stream is ACTIVE when this answers.
 
-use headwater_streams::{NewStream, RETENTION_MIN, SHARDS_MAX, StreamKey, StreamMode};
+use headwater_streams::{Distribution, NewStream, RECORD_BYTES, SHARDS_MAX, StreamKey, StreamMode};
 use headwater_wire::{Access, Context, Fault, Operation};
 
+use super::{distribution_strategy, warm_throughput};
 use crate::checks::Checks;
 use crate::shapes::{CreateStreamInput, Nothing};
 use crate::{State, fault, target};
 
 /// Open shards of a new on-demand stream, as AWS creates them.
 const ON_DEMAND_SHARDS: u32 = 4;
-
-/// The only record size this node knows, in KiB.
-const MAX_RECORD_KIB: i64 = 1024;
 
 pub(crate) struct CreateStream;
 
@@ -48,10 +46,12 @@ fn new_stream(input: CreateStreamInput) -> Result<NewStream, Fault> {
     }
     checks.one_of("streamModeDetails.streamMode", mode, &["PROVISIONED", "ON_DEMAND"]);
     checks.range("maxRecordSizeInKiB", input.max_record_size_in_kib, 1024, 10240);
+    checks.range("warmThroughputMiBps", input.warm_throughput_mibps, 0, i64::from(i32::MAX));
+    let strategy = input.record_distribution_strategy.as_deref();
+    checks.one_of("recordDistributionStrategy", strategy, &distribution_strategy::STRATEGIES);
     checks.count("tags", input.tags.as_ref().map(|tags| tags.len()), 1, 200);
     checks.tags("tags", input.tags.iter().flatten());
     checks.finish()?;
-    refuse_unsupported(&input)?;
     let mode = if mode == Some("ON_DEMAND") { StreamMode::OnDemand } else { StreamMode::Provisioned };
     let shards = match (mode, input.shard_count) {
         (StreamMode::Provisioned, Some(shards)) => u32::try_from(shards).unwrap_or(u32::MAX),
@@ -67,18 +67,23 @@ fn new_stream(input: CreateStreamInput) -> Result<NewStream, Fault> {
         let message = format!("A stream may have at most {SHARDS_MAX} shards; {shards} were asked for.");
         return Err(Fault::client("LimitExceededException", message));
     }
+    let distribution = distribution_strategy::of(strategy);
+    if mode == StreamMode::Provisioned && input.warm_throughput_mibps.is_some() {
+        return Err(fault::warm_when_provisioned());
+    }
+    if mode == StreamMode::Provisioned && distribution == Distribution::Auto {
+        return Err(fault::auto_when_provisioned());
+    }
+    let kib = input.max_record_size_in_kib.map(|kib| kib as usize);
+    let warm_mib = input.warm_throughput_mibps.map(warm_throughput::check).transpose()?;
     let tags =
         input.tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default()));
-    Ok(NewStream { shards, mode, retention: RETENTION_MIN, tags: tags.collect() })
-}
-
-fn refuse_unsupported(input: &CreateStreamInput) -> Result<(), Fault> {
-    if input.max_record_size_in_kib.is_some_and(|kib| kib > MAX_RECORD_KIB) {
-        return Err(fault::invalid("Records larger than 1 MiB are not supported on this node."));
-    }
-    if input.record_distribution_strategy.as_deref().is_some_and(|strategy| strategy != "USER_PARTITION_KEY")
-    {
-        return Err(fault::invalid("This node distributes records by USER_PARTITION_KEY only."));
-    }
-    Ok(())
+    Ok(NewStream {
+        mode,
+        tags: tags.collect(),
+        record_bytes_max: kib.map_or(RECORD_BYTES, |kib| kib * 1024),
+        distribution,
+        warm_mib,
+        ..NewStream::of_shards(shards)
+    })
 }

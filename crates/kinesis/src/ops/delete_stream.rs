@@ -14,12 +14,12 @@ impl Operation<State> for DeleteStream {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &DeleteStreamInput) -> Result<Access, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, input)?;
         Ok(target::access("kinesis:DeleteStream", &key))
     }
 
     async fn call(state: &State, cx: &Context, input: DeleteStreamInput) -> Result<Nothing, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, &input)?;
         if input.enforce_consumer_deletion == Some(true) {
             state.streams.delete(&key).await.map_err(|error| fault::of(&key, error))?;
         } else {

@@ -50,9 +50,17 @@ impl Operation<State> for GetRecords {
         if input.dry_run == Some(true) {
             return Err(fault::dry_run());
         }
+        let limited = state.limits.hold(&stream);
+        if limited && !state.limits.admit_read(&stream, shard, cx.time) {
+            return Err(fault::rate_exceeded(&key, shard));
+        }
         let limit = input.limit.map_or(RECORDS_MAX, |limit| limit as usize);
         let read = state.streams.read(shard, cursor.offset, limit, BYTES_MAX).await;
         let read = read.map_err(|error| fault::of(&key, error))?;
+        if limited {
+            let bytes = read.records.iter().map(|r| r.data.len() + r.partition_key.len()).sum();
+            state.limits.note_read(&stream, shard, bytes, cx.time);
+        }
         answer(state, cx, &stream, shard, read).await
     }
 }
@@ -65,6 +73,7 @@ fn check(input: &GetRecordsInput) -> Result<(), Fault> {
     checks.length("shardIterator", input.shard_iterator.as_deref(), 1, 512);
     checks.range("limit", input.limit, 1, RECORDS_MAX as i64);
     checks.stream_arn("streamARN", input.stream_arn.as_deref());
+    checks.stream_id(input.stream_id.as_deref());
     checks.finish()
 }
 
@@ -81,10 +90,11 @@ async fn answer(
         true => None,
         false => Some(Cursor::at(cx, stream, shard, read.next).seal(&state.streams, cx).await?),
     };
+    let encryption = convert::encryption_if_on(stream);
     Ok(GetRecordsOutput {
         child_shards: ended.then(|| convert::children(stream, shard.index)),
         millis_behind_latest: u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX),
-        records: read.records.into_iter().map(|record| convert::record(shard, record)).collect(),
+        records: read.records.into_iter().map(|record| convert::record(shard, record, encryption)).collect(),
         next_shard_iterator,
     })
 }

@@ -16,7 +16,7 @@ impl Operation<State> for GetShardIterator {
     type Output = GetShardIteratorOutput;
 
     fn access(_: &State, cx: &Context, input: &GetShardIteratorInput) -> Result<Access, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, input)?;
         Ok(target::access("kinesis:GetShardIterator", &key))
     }
 
@@ -26,7 +26,7 @@ impl Operation<State> for GetShardIterator {
         input: GetShardIteratorInput,
     ) -> Result<GetShardIteratorOutput, Fault> {
         check(&input)?;
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, &input)?;
         let stream = state.streams.get(&key).await.map_err(|error| fault::of(&key, error))?;
         let id = input.shard_id.as_deref().unwrap_or_default();
         let shard = convert::shard_index(id).and_then(|index| stream.shard(index));

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use headwater_base::Timestamp;
+use headwater_base::{AccountId, Scope, Timestamp};
 use headwater_streams::{Shard, Stream, StreamKey, StreamName};
 use headwater_wire::{Access, Context, EpochTime, Fault, Operation};
 
@@ -29,7 +29,7 @@ impl Operation<State> for ListShards {
             // The token was given for a listing that was allowed, and opens in its scope only.
             return Ok(Access { action: ACTION, resource: None });
         }
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, input)?;
         Ok(target::access(ACTION, &key))
     }
 
@@ -110,7 +110,7 @@ async fn page(state: &State, cx: &Context, input: &ListShardsInput) -> Result<Pa
     match &input.next_token {
         Some(token) => Page::open(state, cx, token).await,
         None => {
-            let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+            let key = target::of(cx, input)?;
             let after = input.exclusive_start_shard_id.as_deref().map(|id| index_of(&key, id)).transpose()?;
             let mut page = Page { key, incarnation: None, issued: cx.time, after, filter: Filter::All };
             if let Some(filter) = &input.shard_filter {
@@ -177,21 +177,24 @@ impl Page {
             Filter::OpenAt(time) => (2, time.ms()),
             Filter::OpenFrom(time) => (3, time.ms()),
         };
-        let mut out = vec![1, kind];
+        let mut out = vec![2, kind];
         out.extend_from_slice(&time.to_be_bytes());
         out.extend_from_slice(&self.issued.ms().to_be_bytes());
         out.extend_from_slice(&self.incarnation.unwrap_or_default().to_be_bytes());
         out.extend_from_slice(&self.after.unwrap_or_default().to_be_bytes());
+        out.extend_from_slice(&self.key.scope.account.number().to_be_bytes());
         out.extend_from_slice(self.key.name.as_str().as_bytes());
         out
     }
 
     fn decode(cx: &Context, bytes: &[u8]) -> Option<Self> {
-        let ([1, kind], rest) = bytes.split_first_chunk()? else { return None };
+        let ([2, kind], rest) = bytes.split_first_chunk()? else { return None };
         let (time, rest) = rest.split_first_chunk()?;
         let (issued, rest) = rest.split_first_chunk()?;
         let (incarnation, rest) = rest.split_first_chunk()?;
-        let (after, name) = rest.split_first_chunk()?;
+        let (after, rest) = rest.split_first_chunk()?;
+        let (account, name) = rest.split_first_chunk()?;
+        let account = AccountId::from_number(u64::from_be_bytes(*account)).ok()?;
         let time = Timestamp::from_ms(i64::from_be_bytes(*time));
         let filter = match kind {
             0 => Filter::All,
@@ -202,7 +205,7 @@ impl Page {
         };
         let name = StreamName::new(std::str::from_utf8(name).ok()?).ok()?;
         Some(Self {
-            key: StreamKey { scope: cx.scope(), name },
+            key: StreamKey { scope: Scope::new(account, cx.region.clone()), name },
             incarnation: Some(u64::from_be_bytes(*incarnation)),
             issued: Timestamp::from_ms(i64::from_be_bytes(*issued)),
             after: Some(u32::from_be_bytes(*after)),
@@ -215,13 +218,13 @@ impl Filter {
     fn admits(self, cx: &Context, stream: &Stream, shard: &Shard) -> bool {
         // A moment before the oldest record that is kept stands for that horizon.
         let horizon = cx.time.minus(stream.retention).max(stream.created);
-        let closed = convert::closed_time(stream, shard);
+        let closed = shard.closed;
         match self {
             Self::All => true,
             Self::OpenNow => shard.closed_at.is_none(),
             Self::OpenAt(time) => {
                 let time = time.max(horizon);
-                shard.created <= time && closed.is_none_or(|closed| closed > time)
+                shard.opened <= time && closed.is_none_or(|closed| closed > time)
             }
             Self::OpenFrom(time) => closed.is_none_or(|closed| closed >= time.max(horizon)),
         }

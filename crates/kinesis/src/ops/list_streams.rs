@@ -45,7 +45,10 @@ impl Operation<State> for ListStreams {
             stream_names: streams.iter().map(|stream| stream.key.name.as_str().to_owned()).collect(),
             has_more_streams,
             next_token,
-            stream_summaries: streams.iter().map(|stream| convert::summary(stream)).collect(),
+            stream_summaries: streams
+                .iter()
+                .map(|stream| convert::summary(stream, state.streams.status(&stream.key)))
+                .collect(),
         })
     }
 }

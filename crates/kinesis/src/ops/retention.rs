@@ -21,7 +21,7 @@ impl Operation<State> for IncreaseStreamRetentionPeriod {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &RetentionInput) -> Result<Access, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, input)?;
         Ok(target::access("kinesis:IncreaseStreamRetentionPeriod", &key))
     }
 
@@ -42,7 +42,7 @@ impl Operation<State> for DecreaseStreamRetentionPeriod {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &RetentionInput) -> Result<Access, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, input)?;
         Ok(target::access("kinesis:DecreaseStreamRetentionPeriod", &key))
     }
 
@@ -59,7 +59,7 @@ async fn asked(state: &State, cx: &Context, input: &RetentionInput) -> Result<(A
     let mut checks = Checks::new();
     checks.present("retentionPeriodHours", input.retention_period_hours.as_ref());
     checks.finish()?;
-    let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+    let key = target::of(cx, input)?;
     let hours = input.retention_period_hours.unwrap_or_default();
     if hours < HOURS_MIN {
         return Err(fault::invalid(format!(

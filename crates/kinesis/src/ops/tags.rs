@@ -26,12 +26,12 @@ impl Operation<State> for AddTagsToStream {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &AddTagsToStreamInput) -> Result<Access, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, input)?;
         Ok(target::access("kinesis:AddTagsToStream", &key))
     }
 
     async fn call(state: &State, cx: &Context, input: AddTagsToStreamInput) -> Result<Nothing, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, &input)?;
         add(state, &key, input.tags).await
     }
 }
@@ -44,12 +44,12 @@ impl Operation<State> for RemoveTagsFromStream {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &RemoveTagsFromStreamInput) -> Result<Access, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, input)?;
         Ok(target::access("kinesis:RemoveTagsFromStream", &key))
     }
 
     async fn call(state: &State, cx: &Context, input: RemoveTagsFromStreamInput) -> Result<Nothing, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, &input)?;
         remove(state, &key, input.tag_keys).await
     }
 }
@@ -62,7 +62,7 @@ impl Operation<State> for ListTagsForStream {
     type Output = ListTagsForStreamOutput;
 
     fn access(_: &State, cx: &Context, input: &ListTagsForStreamInput) -> Result<Access, Fault> {
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, input)?;
         Ok(target::access("kinesis:ListTagsForStream", &key))
     }
 
@@ -75,7 +75,7 @@ impl Operation<State> for ListTagsForStream {
         checks.range("limit", input.limit, 1, PAGE_MAX as i64);
         checks.length("exclusiveStartTagKey", input.exclusive_start_tag_key.as_deref(), 1, 128);
         checks.finish()?;
-        let key = target::stream(cx, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let key = target::of(cx, &input)?;
         let tags = tags(state, &key).await?;
         let later = |key: &String| input.exclusive_start_tag_key.as_ref().is_none_or(|after| key > after);
         let limit = input.limit.map_or(PAGE_MAX, |limit| limit as usize);
@@ -93,11 +93,11 @@ impl Operation<State> for TagResource {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &TagResourceInput) -> Result<Access, Fault> {
-        Ok(target::resource(cx, input.resource_arn.as_deref())?.access("kinesis:TagResource"))
+        Ok(target::resource(cx, input)?.access("kinesis:TagResource"))
     }
 
     async fn call(state: &State, cx: &Context, input: TagResourceInput) -> Result<Nothing, Fault> {
-        match target::resource(cx, input.resource_arn.as_deref())? {
+        match target::resource(cx, &input)? {
             Resource::Stream(key) => add(state, &key, input.tags).await,
             Resource::Consumer(target) => {
                 let tags = checked(input.tags)?;
@@ -117,11 +117,11 @@ impl Operation<State> for UntagResource {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &UntagResourceInput) -> Result<Access, Fault> {
-        Ok(target::resource(cx, input.resource_arn.as_deref())?.access("kinesis:UntagResource"))
+        Ok(target::resource(cx, input)?.access("kinesis:UntagResource"))
     }
 
     async fn call(state: &State, cx: &Context, input: UntagResourceInput) -> Result<Nothing, Fault> {
-        match target::resource(cx, input.resource_arn.as_deref())? {
+        match target::resource(cx, &input)? {
             Resource::Stream(key) => remove(state, &key, input.tag_keys).await,
             Resource::Consumer(target) => {
                 let tag_keys = checked_keys(input.tag_keys)?;
@@ -141,7 +141,7 @@ impl Operation<State> for ListTagsForResource {
     type Output = ListTagsForResourceOutput;
 
     fn access(_: &State, cx: &Context, input: &ListTagsForResourceInput) -> Result<Access, Fault> {
-        Ok(target::resource(cx, input.resource_arn.as_deref())?.access("kinesis:ListTagsForResource"))
+        Ok(target::resource(cx, input)?.access("kinesis:ListTagsForResource"))
     }
 
     async fn call(
@@ -149,7 +149,7 @@ impl Operation<State> for ListTagsForResource {
         cx: &Context,
         input: ListTagsForResourceInput,
     ) -> Result<ListTagsForResourceOutput, Fault> {
-        let tags = match target::resource(cx, input.resource_arn.as_deref())? {
+        let tags = match target::resource(cx, &input)? {
             Resource::Stream(key) => tags(state, &key).await?,
             Resource::Consumer(target) => {
                 let (stream, consumer) = consumers::find(state, &target).await?;

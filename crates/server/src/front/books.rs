@@ -1,8 +1,13 @@
-//! The ledger and its audit as the node's pages show them.
+//! The ledger and its audit, and the streams with who reads them, as the node's pages show them.
 //!
-//! Both speak of every account: the pages are for whoever runs the node, on its own machine.
+//! All speak of every account: the pages are for whoever runs the node, on its own machine.
 
-use headwater_delivery::{AuditReport, Deliveries, Delivery, DeliveryAudit, DeliveryError, LedgerLine};
+use std::collections::BTreeMap;
+
+use headwater_delivery::{
+    AuditReport, Deliveries, Delivery, DeliveryAudit, DeliveryError, LedgerLine, Source,
+};
+use headwater_streams::{Stream, StreamError, StreamMode, Streams};
 use serde_json::{Value, json};
 
 /// Every delivery with its ledger, a line per shard.
@@ -30,6 +35,64 @@ fn ledger(deliveries: &Deliveries, delivery: &Delivery, lines: &[LedgerLine]) ->
         "oldest_waiting": health.oldest_waiting.map(|time| time.iso()),
         "shards": lines.iter().map(shard).collect::<Vec<_>>(),
     })
+}
+
+/// Every stream with its shards, how much it has taken, and how far each delivery is behind.
+pub(super) async fn streams(streams: &Streams, deliveries: &Deliveries) -> Result<Vec<Value>, PageError> {
+    let mut readers: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
+    for delivery in deliveries.all().await? {
+        if let Source::Stream { incarnation, .. } = &delivery.source {
+            let lines = deliveries.ledger(&delivery).await?;
+            let behind: u64 = lines.iter().map(|line| line.buffered).sum();
+            let reader = json!({ "delivery": delivery.key.name.as_str(), "records_behind": behind });
+            readers.entry(*incarnation).or_default().push(reader);
+        }
+    }
+    let mut all = Vec::new();
+    for stream in streams.all().await? {
+        let readers = readers.remove(&stream.incarnation).unwrap_or_default();
+        all.push(stream_page(streams, &stream, readers).await?);
+    }
+    Ok(all)
+}
+
+async fn stream_page(streams: &Streams, stream: &Stream, readers: Vec<Value>) -> Result<Value, PageError> {
+    let (mut taken, mut kept, mut newest) = (0, 0, None);
+    for shard in &stream.shards {
+        // A shard that ends meanwhile counts nothing.
+        let Ok(bounds) = streams.bounds(shard).await else { continue };
+        taken += bounds.end;
+        kept += bounds.end - bounds.start;
+        if bounds.end > 0 {
+            newest = newest.max(Some(bounds.last_append_time));
+        }
+    }
+    let taken = taken + stream.ended.iter().map(|shard| shard.end).sum::<i64>();
+    let open = stream.open_shards().count();
+    Ok(json!({
+        "account": stream.key.scope.account.to_string(),
+        "region": stream.key.scope.region.as_str(),
+        "name": stream.key.name.as_str(),
+        "on_demand": stream.mode == StreamMode::OnDemand,
+        "retention_hours": stream.retention.as_secs() / 3600,
+        "open_shards": open,
+        "closed_shards": stream.shards.len() - open,
+        "records_taken": taken,
+        "records_kept": kept,
+        "newest": newest.map(|time| time.iso()),
+        "readers": readers,
+    }))
+}
+
+/// Why a page could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PageError {
+    /// The deliveries could not be read.
+    #[error(transparent)]
+    Deliveries(#[from] DeliveryError),
+    /// The streams could not be read.
+    #[error(transparent)]
+    Streams(#[from] StreamError),
 }
 
 fn shard(line: &LedgerLine) -> Value {

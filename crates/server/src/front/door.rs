@@ -7,6 +7,7 @@ use std::time::Duration;
 use headwater_base::Seams;
 use headwater_delivery::Deliveries;
 use headwater_store::Store;
+use headwater_streams::Streams;
 use headwater_wire::answer::{self, REQUEST_ID};
 use headwater_wire::sigv4::Dialect;
 use headwater_wire::{Answer, Codec, Face, Fault, Outcome};
@@ -34,6 +35,7 @@ pub(crate) struct Door {
     admission: Admission,
     turns: Arc<Semaphore>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) streams: Streams,
     pub(super) deliveries: Deliveries,
     pub(super) backups: Option<Backups>,
     pub(super) seams: Seams,
@@ -65,6 +67,7 @@ impl Door {
             admission: Admission::new(house.authority, seams.clone(), memory),
             turns: Arc::new(Semaphore::new(config.requests_max)),
             store: house.engines.store,
+            streams: house.engines.streams,
             deliveries: house.engines.deliveries,
             backups,
             seams,

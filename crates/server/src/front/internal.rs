@@ -1,4 +1,4 @@
-//! The node's own pages: `/_headwater/health`, `metrics`, `status`, `audit`, `backup`, and the reset of a development
+//! The node's own pages: `/_headwater/health`, `metrics`, `status`, `streams`, `audit`, `backup`, and the reset of a development
 //! node.
 //!
 //! Health is for everyone. The others are for this machine (metrics also for everyone if the
@@ -31,10 +31,13 @@ pub(super) async fn answer(door: &Arc<Door>, request: &Request<Incoming>, peer: 
         (&Method::GET | &Method::HEAD, "health") => health(door),
         (&Method::GET, "metrics") if near || door.metrics_public => metrics(door),
         (&Method::GET, "status") if near => status(door).await,
+        (&Method::GET, "streams") if near => streams(door).await,
         (&Method::GET, "audit") if near => audit(door).await,
         (&Method::POST, "backup") if near => backup(door).await,
         (&Method::POST, "dev/reset") if door.dev && near => reset(door).await,
-        (_, "metrics" | "status" | "audit") if !near => error(StatusCode::FORBIDDEN, "ask from this machine"),
+        (_, "metrics" | "status" | "streams" | "audit") if !near => {
+            error(StatusCode::FORBIDDEN, "ask from this machine")
+        }
         _ => error(StatusCode::NOT_FOUND, "there is no such page"),
     }
 }
@@ -67,6 +70,19 @@ async fn status(door: &Door) -> Answer {
     match books::ledgers(&door.deliveries).await {
         Ok(deliveries) => json_page(StatusCode::OK, &state(door, &deliveries)),
         Err(failure) => unread(&failure),
+    }
+}
+
+async fn streams(door: &Door) -> Answer {
+    match books::streams(&door.streams, &door.deliveries).await {
+        Ok(streams) => {
+            let now = door.seams.clock.now();
+            json_page(StatusCode::OK, &json!({ "time_ms": now.ms(), "streams": streams }))
+        }
+        Err(failure) => {
+            tracing::error!(error = %failure, "the streams could not be read");
+            error(StatusCode::INTERNAL_SERVER_ERROR, "the streams could not be read; see the node's log")
+        }
     }
 }
 

@@ -205,7 +205,7 @@ async fn accounts_do_not_see_each_others_streams() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_and_refused_operations_say_so() {
     let on = Fixture::start_in_memory().await;
-    for operation in ["SplitShard", "NoSuchOperation"] {
+    for operation in ["CreateQueue", "NoSuchOperation"] {
         assert_eq!(refusal(&on, operation, json!({})).await, "UnknownOperationException", "{operation}");
     }
 }

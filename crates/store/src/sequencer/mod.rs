@@ -30,7 +30,7 @@ pub(crate) use effects::{Effects, FactEffect, LogEffect, Stored, Wiped};
 pub(crate) use once::{OnceTable, Remembered};
 use overlay::Overlay;
 
-use crate::{Commit, CommitError, Committed, Expect, FactOp, Key, LogId, Lsn};
+use crate::{Commit, CommitError, Committed, Expect, FactOp, Key, LogId, LogOp, Lsn};
 
 /// Everything the sequencer knows. Rebuilt from the index and the journal at open.
 #[derive(Debug, Default)]
@@ -259,8 +259,12 @@ enum Decided {
 pub(crate) fn check_bounds(commit: &Commit) -> Result<(), CommitError> {
     let refuse = |size, limit| Err(CommitError::TooLarge { size, limit });
     let size = commit.size();
-    if size > crate::limits::COMMIT_BYTES_MAX {
-        return refuse(size, crate::limits::COMMIT_BYTES_MAX);
+    let limit = match (&commit.facts[..], &commit.logs[..]) {
+        ([], [LogOp::Append(..)]) => crate::limits::APPEND_BYTES_MAX,
+        _ => crate::limits::COMMIT_BYTES_MAX,
+    };
+    if size > limit {
+        return refuse(size, limit);
     }
     let keys = commit.expects.iter().map(|(key, _)| key).chain(commit.facts.iter().map(|(key, _)| key));
     for key in keys {

@@ -78,8 +78,8 @@ impl BatchBuilder {
 
     /// The finished batch, with base offset 0 and no producer.
     pub fn finish(mut self) -> Bytes {
-        let length =
-            i32::try_from(self.bytes.len() - 12).expect("a batch is smaller than a commit, which is 8 MiB");
+        let length = i32::try_from(self.bytes.len() - 12)
+            .expect("a batch is smaller than a commit, of at most 11 MiB");
         let last_delta = self.count as i32 - 1;
         let max_timestamp = if self.count == 0 { self.base_timestamp_ms } else { self.max_timestamp_ms };
         let head = &mut self.bytes;

@@ -9,7 +9,7 @@ use headwater_store::memory;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{HashKey, NewRecord, NewStream, Placed, RETENTION_MIN, StreamMode, StreamName};
+use crate::{HashKey, NewRecord, NewStream, Placed, StreamName};
 
 const START: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -36,7 +36,7 @@ fn key(name: &str) -> StreamKey {
 }
 
 fn new(shards: u32) -> NewStream {
-    NewStream { shards, mode: StreamMode::Provisioned, retention: RETENTION_MIN, tags: Vec::new() }
+    NewStream::of_shards(shards)
 }
 
 fn record(key: &str, data: impl Into<Bytes>) -> NewRecord {
@@ -330,7 +330,7 @@ async fn longer_retention_keeps_longer() {
     streams.put(&stream, vec![record("k", "x")], None).await.unwrap();
     streams.set_retention(&stream, 48 * HOUR).await.unwrap();
     assert_eq!(streams.get(&key("a")).await.unwrap().retention, 48 * HOUR);
-    assert!(matches!(streams.set_retention(&stream, 24 * HOUR).await, Err(StreamError::NotActive(_))));
+    assert!(matches!(streams.set_retention(&stream, 24 * HOUR).await, Err(StreamError::NotActive(..))));
     seams.clock.advance(30 * HOUR);
     headwater_work::Reconciler::pass(&Trimmer::new(store, seams)).await.unwrap();
     assert_eq!(data_of(&streams, &stream, 0).await.len(), 1);
@@ -361,6 +361,48 @@ async fn tokens_open_after_a_restart_and_only_in_their_scope() {
     let elsewhere = Scope::new("000000000002".parse().unwrap(), "eu-west-1".parse().unwrap());
     assert_eq!(restarted.unseal("test", &elsewhere, &token).await.unwrap(), None);
     assert_eq!(restarted.unseal("other", &scope(), &token).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn tokens_given_after_a_wipe_open_after_the_next_restart() {
+    let Node { streams, store, seams } = node();
+    let before = streams.seal("test", &scope(), b"before").await.unwrap();
+    store.wipe(&[]).await.unwrap();
+    assert_eq!(streams.unseal("test", &scope(), &before).await.unwrap(), None, "its key is gone");
+    let after = streams.seal("test", &scope(), b"after").await.unwrap();
+    assert_eq!(streams.unseal("test", &scope(), &after).await.unwrap().unwrap(), b"after");
+    let restarted = Streams::new(store, seams.clone(), &Work::new(seams));
+    assert_eq!(restarted.unseal("test", &scope(), &after).await.unwrap().unwrap(), b"after");
+}
+
+#[tokio::test]
+async fn a_record_of_ten_mebibytes_is_stored_by_itself() {
+    let Node { streams, .. } = node();
+    let stream = streams.create(&key("a"), new(1)).await.unwrap();
+    let records = vec![record("k", "before"), record("k", vec![7; (10 << 20) - 1]), record("k", "after")];
+    let placed = streams.put(&stream, records, None).await.unwrap();
+    assert_eq!(placed.iter().map(|p| p.offset).collect::<Vec<_>>(), [0, 1, 2]);
+    let sizes: Vec<usize> = data_of(&streams, &stream, 0).await.iter().map(Bytes::len).collect();
+    assert_eq!(sizes, [6], "a read of 10 MiB ends before what does not fit");
+    let read = streams.read(&stream.shards[0], 1, 10, 10 << 20).await.unwrap();
+    assert_eq!((read.records.len(), read.records[0].data.len()), (1, (10 << 20) - 1));
+}
+
+#[tokio::test]
+async fn automatic_distribution_is_even_and_needs_no_keys() {
+    let Node { streams, .. } = node();
+    let auto = NewStream { distribution: crate::Distribution::Auto, ..new(4) };
+    let stream = streams.create(&key("a"), auto).await.unwrap();
+    let records: Vec<NewRecord> = (0..400).map(|i| record("", i.to_string())).collect();
+    let token = Some(OnceToken([3; 16]));
+    let placed = streams.put(&stream, records.clone(), token).await.unwrap();
+    for shard in 0..4 {
+        let count = placed.iter().filter(|p| p.shard == shard).count();
+        assert!((95..=105).contains(&count), "shard {shard} has {count} of 400");
+    }
+    assert_eq!(streams.put(&stream, records, token).await.unwrap(), placed);
+    let read = streams.read(&stream.shards[0], 0, 1, 1000).await.unwrap();
+    assert_eq!(read.records[0].partition_key.as_str(), "");
 }
 
 #[tokio::test]

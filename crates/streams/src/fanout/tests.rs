@@ -9,7 +9,7 @@ use headwater_store::{Commit, Store, memory};
 use headwater_work::Work;
 
 use super::*;
-use crate::{ConsumerName, HashKey, NewRecord, NewStream, RETENTION_MIN, StreamMode, StreamName};
+use crate::{ConsumerName, HashKey, NewRecord, NewStream, StreamName};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,9 +28,7 @@ async fn bed() -> Bed {
     let streams = Streams::new(Arc::clone(&store), seams.clone(), &work);
     let scope = Scope::new("000000000001".parse().unwrap(), "eu-west-1".parse().unwrap());
     let key = StreamKey { scope, name: StreamName::new("orders").unwrap() };
-    let new =
-        NewStream { shards: 2, mode: StreamMode::Provisioned, retention: RETENTION_MIN, tags: Vec::new() };
-    let stream = streams.create(&key, new).await.unwrap();
+    let stream = streams.create(&key, NewStream::of_shards(2)).await.unwrap();
     let consumer = streams.register_consumer(&stream, &name("risk"), Vec::new()).await.unwrap();
     Bed { streams, store, seams, work, stream, consumer }
 }
@@ -56,6 +54,7 @@ impl Bed {
     /// Closes the first shard, with a child in its place.
     async fn close(&self) {
         let parent = Shard {
+            closed: Some(self.seams.clock.now()),
             closed_at: Some(self.streams.bounds(&self.stream.shards[0]).await.unwrap().end),
             ..self.stream.shards[0].clone()
         };

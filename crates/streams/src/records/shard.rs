@@ -29,8 +29,15 @@ pub(crate) struct ShardRow {
     parent: Option<u32>,
     #[n(5)]
     adjacent_parent: Option<u32>,
+    /// Not written since shards can be closed while others append: the log's end says it. Known at
+    /// once for a shard that was closed in the commit that made it.
     #[n(6)]
     closed_at: Option<i64>,
+    #[n(7)]
+    closed_ms: Option<i64>,
+    /// Left out when it is `created_ms`.
+    #[n(8)]
+    opened_ms: Option<i64>,
 }
 
 impl ShardRow {
@@ -52,6 +59,8 @@ impl ShardRow {
             parent: shard.parent,
             adjacent_parent: shard.adjacent_parent,
             closed_at: shard.closed_at,
+            closed_ms: shard.closed.map(Timestamp::ms),
+            opened_ms: Some(shard.opened.ms()).filter(|opened| *opened != shard.created.ms()),
         })
     }
 
@@ -68,6 +77,8 @@ impl ShardRow {
             created: Timestamp::from_ms(row.created_ms),
             parent: row.parent,
             adjacent_parent: row.adjacent_parent,
+            opened: Timestamp::from_ms(row.opened_ms.unwrap_or(row.created_ms)),
+            closed: row.closed_ms.map(Timestamp::from_ms),
             closed_at: row.closed_at,
         })
     }
@@ -82,18 +93,20 @@ mod tests {
     proptest! {
         #[test]
         fn rows_survive_a_round_trip(
-            index: u32, log: u64, first: u128, last: u128, created: i64,
-            parents: (Option<u32>, Option<u32>), closed_at: Option<i64>,
+            index: u32, log: u64, first: u128, last: u128, created: (i64, i64),
+            parents: (Option<u32>, Option<u32>), closed: (Option<i64>, Option<i64>),
         ) {
             let shard = Shard {
                 index,
                 log: LogId(log),
                 hash_first: HashKey(first),
                 hash_last: HashKey(last),
-                created: Timestamp::from_ms(created),
+                created: Timestamp::from_ms(created.0),
+                opened: Timestamp::from_ms(created.1),
                 parent: parents.0,
                 adjacent_parent: parents.1,
-                closed_at,
+                closed: closed.0.map(Timestamp::from_ms),
+                closed_at: closed.1,
             };
             let key = ShardRow::key(7, index);
             prop_assert!(key.starts_with(&ShardRow::prefix(7)));
@@ -106,20 +119,35 @@ mod tests {
         }
     }
 
-    #[test]
-    fn version_1_reads_as_ever() {
-        let shard = Shard {
+    fn shard() -> Shard {
+        Shard {
             index: 3,
             log: LogId(9),
             hash_first: HashKey(0),
             hash_last: HashKey(u128::MAX),
             created: Timestamp::from_ms(1000),
+            opened: Timestamp::from_ms(1000),
             parent: Some(1),
             adjacent_parent: None,
+            closed: None,
             closed_at: Some(5),
-        };
+        }
+    }
+
+    #[test]
+    fn version_1_reads_as_ever() {
+        let shard = shard();
         let golden = "01870950000000000000000000000000000000005\
                       0ffffffffffffffffffffffffffffffff1903e801f605";
+        assert_eq!(hex::encode(ShardRow::encode(&shard)), golden);
+        assert_eq!(ShardRow::decode(&ShardRow::key(1, 3), &hex::decode(golden).unwrap()).unwrap(), shard);
+    }
+    #[test]
+    fn version_1_with_times_reads_as_ever() {
+        let shard =
+            Shard { opened: Timestamp::from_ms(900), closed: Some(Timestamp::from_ms(2000)), ..shard() };
+        let golden = "01890950000000000000000000000000000000005\
+                      0ffffffffffffffffffffffffffffffff1903e801f6051907d0190384";
         assert_eq!(hex::encode(ShardRow::encode(&shard)), golden);
         assert_eq!(ShardRow::decode(&ShardRow::key(1, 3), &hex::decode(golden).unwrap()).unwrap(), shard);
     }
