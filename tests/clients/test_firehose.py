@@ -153,7 +153,8 @@ def test_a_stream_becomes_a_partitioned_parquet_table(node, firehose, s3, bucket
     good = [{"id": n, "amount": n / 4, "time": f"2026-03-0{n % 3 + 1}T10:00:00Z"} for n in range(60)]
     bad = [{"id": "not a number", "amount": 1, "time": "2026-03-01T10:00:00Z"}, {"id": 1, "amount": 2}]
     records = [{"Data": json.dumps(r).encode(), "PartitionKey": str(n)} for n, r in enumerate(good + bad)]
-    assert kinesis.put_records(StreamName=stream, Records=records)["FailedRecordCount"] == 0
+    put = kinesis.put_records(StreamName=stream, Records=records)
+    assert put["FailedRecordCount"] == 0
 
     def rows():
         tables = [parquet.read_table(io.BytesIO(body), partitioning=None) for body in bodies(s3, bucket, "raw/").values()]
@@ -168,6 +169,9 @@ def test_a_stream_becomes_a_partitioned_parquet_table(node, firehose, s3, bucket
     kinds = {urllib.parse.unquote(key).split("/")[1] for key in bodies(s3, bucket, "errors/")}
     assert kinds == {"format-conversion-failed", "metadata-extraction-failed"}
     assert {letter["attemptsMade"] for letter in letters} == {1}
+    placed = {(r["ShardId"], r["SequenceNumber"]) for r in put["Records"][-len(bad):]}
+    assert {(letter["shardId"], letter["sequenceNumber"]) for letter in letters} == placed
+    assert not any("subSequenceNumber" in letter for letter in letters)
 
 
 def test_mistakes_get_the_services_own_errors(firehose, bucket, unique):

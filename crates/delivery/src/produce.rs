@@ -123,7 +123,7 @@ impl Producer {
         };
         let limits = Limits { memory_bytes: MEMORY_BYTES, file_bytes: FILE_BYTES };
         let files = FileSet::new(form, delivery.destination.gzip, limits);
-        let letters = Letters::new(&delivery, plan.table.as_deref(), plan.newest);
+        let letters = Letters::new(plan);
         let splits = matches!(delivery.source, Source::Stream { .. });
         Ok(Self { delivery, decoder, letters, letters_written: 0, files, counts: BTreeMap::new(), splits })
     }

@@ -27,6 +27,7 @@ mod read;
 mod records;
 mod reshard;
 mod retention;
+mod sequence;
 mod settings;
 mod stream;
 mod tags;
@@ -43,6 +44,7 @@ pub use fanout::{
 pub use name::{ConsumerName, StreamKey, StreamName};
 pub use policies::POLICY_BYTES_MAX;
 pub use reshard::{SCALES_MAX, Scaled};
+pub use sequence::{SequenceNumber, SequenceText};
 pub use stream::{
     Distribution, ENDED_MAX, Encryption, EndedShard, HashKey, Monitoring, NewRecord, NewStream, PartitionKey,
     Placed, RECORD_BYTES, RECORD_BYTES_MAX, RETENTION_MAX, RETENTION_MIN, SHARDS_MAX, Shard, ShardRead,
