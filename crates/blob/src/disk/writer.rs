@@ -194,13 +194,14 @@ impl NewFile {
     }
 
     fn write(&self, block: &Block, offset: u64) -> io::Result<()> {
-        if offset >= DIRECT_FROM && block.is_aligned() {
-            if let Some(direct) = self.direct.get_or_init(|| open_direct(&self.path)) {
-                match direct.write_all_at(block.bytes(), offset) {
-                    // A disk that wants other alignment than any we know: the page cache takes it.
-                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-                    done => return done,
-                }
+        if offset >= DIRECT_FROM
+            && block.is_aligned()
+            && let Some(direct) = self.direct.get_or_init(|| open_direct(&self.path))
+        {
+            match direct.write_all_at(block.bytes(), offset) {
+                // A disk that wants other alignment than any we know: the page cache takes it.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                done => return done,
             }
         }
         self.file.write_all_at(block.bytes(), offset)
