@@ -106,5 +106,5 @@ seen.refusal = await subscribe().then(
   () => "none",
   (error) => error.name,
 );
-kinesis.destroy();
-console.log(JSON.stringify(seen));
+// Leaving the loop above does not end the subscription's HTTP/2 stream, which would keep this process for minutes.
+process.stdout.write(`${JSON.stringify(seen)}\n`, () => process.exit());
