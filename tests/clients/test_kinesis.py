@@ -331,3 +331,15 @@ def test_a_later_subscription_takes_over(kinesis, client, consumer):
     next(second)
     kinesis.put_record(StreamName=name, Data=b"x", PartitionKey="k")
     assert [record["Data"] for record in next(second)["SubscribeToShardEvent"]["Records"]] == [b"x"]
+
+def test_a_split_ends_a_subscription_with_the_children(kinesis, consumer):
+    name, arn = consumer
+    kinesis.put_record(StreamName=name, Data=b"before", PartitionKey="k")
+    events = iter(subscribe(kinesis, arn, "TRIM_HORIZON"))
+    assert [record["Data"] for record in next(events)["SubscribeToShardEvent"]["Records"]] == [b"before"]
+    kinesis.split_shard(StreamName=name, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127))
+    last = next(events)["SubscribeToShardEvent"]
+    while "ContinuationSequenceNumber" in last:
+        last = next(events)["SubscribeToShardEvent"]
+    assert [child["ParentShards"] for child in last["ChildShards"]] == [["shardId-000000000000"]] * 2
+    assert next(events, None) is None

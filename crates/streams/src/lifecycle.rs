@@ -94,6 +94,7 @@ impl Streams {
     /// [`ConsumerError::HasConsumers`], or those of [`Streams::delete`].
     pub async fn delete_unconsumed(&self, key: &StreamKey) -> Result<(), ConsumerError> {
         let stream = self.get(key).await?;
+        let _change = self.changes.begin(key, StreamStatus::Deleting)?;
         if !self.consumers(&stream).await?.is_empty() {
             return Err(ConsumerError::HasConsumers);
         }

@@ -190,6 +190,53 @@ async fn a_consumers_records_survive_a_restart_of_the_node() {
     on.node.stop().await;
 }
 
+/// Puts go on while the shard is split; the subscription gets every record, then the children, which
+/// have the rest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_ends_the_subscription_with_the_children() {
+    let on = Fixture::start_in_memory().await;
+    let (stream, [consumer]) = consumed(&on).await;
+    let mut events = subscribe(&on.alice, subscription(&consumer, "TRIM_HORIZON")).await;
+    next(&mut events).await;
+    let putting = async {
+        for n in 0..60u8 {
+            if n == 30 {
+                let half = (1u128 << 127).to_string();
+                let split = json!({"StreamName": stream, "ShardToSplit": SHARD, "NewStartingHashKey": half});
+                call(&on, "SplitShard", split).await;
+            }
+            let input =
+                json!({"StreamName": stream, "PartitionKey": n.to_string(), "Data": STANDARD.encode([n])});
+            call(&on, "PutRecord", input).await;
+        }
+    };
+    let receiving = async {
+        let mut seen = Vec::new();
+        loop {
+            let event = next(&mut events).await;
+            seen.extend(data(&event).iter().map(|data| data[0]));
+            if event["ContinuationSequenceNumber"].is_null() {
+                return (seen, event["ChildShards"].as_array().unwrap().clone());
+            }
+            assert!(event.get("ChildShards").is_none());
+        }
+    };
+    let ((), (mut seen, children)) = tokio::join!(putting, receiving);
+    assert!(events.next().await.unwrap().is_none(), "nothing follows");
+    assert_eq!(seen, (0..30).collect::<Vec<u8>>());
+    assert_eq!(children.len(), 2);
+    for child in &children {
+        assert_eq!(child["ParentShards"], json!([SHARD]));
+        let mut input = subscription(&consumer, "TRIM_HORIZON");
+        input["ShardId"] = child["ShardId"].clone();
+        let mut events = subscribe(&on.alice, input).await;
+        seen.extend(data(&next(&mut events).await).iter().map(|data| data[0]));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..60).collect::<Vec<u8>>(), "each record once");
+    on.node.stop().await;
+}
+
 /// A subscriber that never reads, and one that vanishes without a word.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_read_harms_nobody() {
