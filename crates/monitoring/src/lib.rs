@@ -7,7 +7,7 @@
 //! RPC v2 CBOR ───────┘   (gzip undone)       bounded
 //! ```
 //!
-//! **Invariants.** What a client publishes can make at most [`series::SERIES_MAX`] series; further ones
+//! **Invariants.** What a client publishes can make at most `series::SERIES_MAX` series; further ones
 //! are counted and not kept. A request is taken whole or refused whole.
 //!
 //! **Failure.** Series live in memory, as all metrics do: a restart begins them again. See

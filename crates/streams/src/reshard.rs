@@ -22,7 +22,7 @@ use headwater_store::{Commit, Store};
 use crate::records::{ShardRow, StreamRow, guard_key};
 use crate::{HashKey, SHARDS_MAX, Shard, Stream, StreamError, StreamStatus, Streams};
 
-/// How often a stream's shard count may be changed within [`SCALES_WITHIN`].
+/// How often a stream's shard count may be changed within `SCALES_WITHIN`.
 pub const SCALES_MAX: usize = 10;
 /// See [`SCALES_MAX`].
 const SCALES_WITHIN: Duration = Duration::from_secs(24 * 3600);
