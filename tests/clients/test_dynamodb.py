@@ -7,7 +7,7 @@ from decimal import Decimal
 import boto3
 import botocore.exceptions
 import pytest
-from conftest import ALICE, BOB, REGION
+from conftest import ALICE, BOB, REGION, User
 
 
 @pytest.fixture
@@ -264,3 +264,7 @@ def test_published_metrics_are_shown(node, client, unique):
     refused(client("cloudwatch").put_metric_data, "InvalidParameterCombination", Namespace=namespace,
             MetricData=[{"MetricName": "m", "Value": 1, "Values": [1]}])
     refused(client("cloudwatch").list_metrics, "UnknownOperationException")
+    # Whoever refuses, also the front door, speaks the client's protocol.
+    wrong = User(ALICE.name, ALICE.access_key, "another-secret", ALICE.account)
+    refused(node.client("cloudwatch", user=wrong).list_metrics, "SignatureDoesNotMatch")
+    refused(node.client("dynamodb", user=wrong).list_tables, "InvalidSignatureException")

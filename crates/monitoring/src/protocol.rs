@@ -17,8 +17,6 @@ use crate::shapes::PutMetricDataInput;
 use crate::{BODY_BYTES_MAX, form};
 
 const NAMESPACE: &str = "http://monitoring.amazonaws.com/doc/2010-08-01/";
-/// The header by which RPC v2 is known, and its value.
-const SMITHY: (&str, &str) = ("smithy-protocol", "rpc-v2-cbor");
 
 /// How a request is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +40,7 @@ impl Spoken {
         let is = |name: &str| request.head.headers.get(name).and_then(|value| value.to_str().ok());
         if is("x-amz-target").is_some() {
             Self::Json
-        } else if is(SMITHY.0) == Some(SMITHY.1) {
+        } else if is(answer::RPC.0) == Some(answer::RPC.1) {
             Self::Cbor
         } else {
             Self::Form
@@ -70,7 +68,7 @@ impl Spoken {
             ),
             Self::Json => answer::whole(OK, Codec::Json10.content_type(), "{}"),
             // An empty map.
-            Self::Cbor => in_rpc(answer::whole(OK, "application/cbor", &b"\xa0"[..])),
+            Self::Cbor => answer::rpc(&b"\xa0"[..]),
         }
     }
 
@@ -79,12 +77,7 @@ impl Spoken {
         match self {
             Self::Form => answer::query_fault(fault, NAMESPACE, request_id),
             Self::Json => answer::coded(Codec::Json10, fault),
-            Self::Cbor => {
-                let mut response = in_rpc(answer::coded(Codec::Cbor, fault));
-                let content_type = "application/cbor".parse();
-                response.headers_mut().insert("content-type", content_type.expect("a legal header"));
-                response
-            }
+            Self::Cbor => answer::rpc_fault(fault),
         }
     }
 }
@@ -127,11 +120,6 @@ impl Call {
             Spoken::Cbor => Codec::Cbor.decode(&self.body),
         }
     }
-}
-
-fn in_rpc(mut response: Answer) -> Answer {
-    response.headers_mut().insert(SMITHY.0, SMITHY.1.parse().expect("a legal header"));
-    response
 }
 
 fn inflated(body: &[u8]) -> Result<Bytes, Fault> {

@@ -43,6 +43,23 @@ pub fn coded(codec: Codec, fault: &Fault) -> Answer {
     response
 }
 
+/// The header by which RPC v2 with CBOR is known, in requests and answers, and its value.
+pub const RPC: (&str, &str) = ("smithy-protocol", "rpc-v2-cbor");
+
+/// An answer in RPC v2, whose body is CBOR.
+pub fn rpc(body: impl Into<Bytes>) -> Answer {
+    let mut response = whole(StatusCode::OK, "application/cbor", body);
+    response.headers_mut().insert(RPC.0, HeaderValue::from_static(RPC.1));
+    response
+}
+
+/// A fault in RPC v2.
+pub fn rpc_fault(fault: &Fault) -> Answer {
+    let mut response = rpc(Codec::Cbor.encode_fault(fault));
+    *response.status_mut() = status(fault);
+    response
+}
+
 /// A fault as S3 writes it.
 pub fn s3_fault(fault: &Fault, resource: &str, request_id: &str) -> Answer {
     let mut members = String::new();

@@ -12,7 +12,7 @@ use headwater_wire::answer::{self, REQUEST_ID};
 use headwater_wire::sigv4::Dialect;
 use headwater_wire::{Answer, Codec, Face, Fault, Outcome};
 use headwater_work::Work;
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
@@ -50,6 +50,17 @@ struct Line {
     path: String,
     started: Duration,
     arrival: Arrival,
+    spelling: Spelling,
+}
+
+/// How the request is spelled, and so any fault of the front door itself.
+#[derive(Clone, Copy)]
+struct Spelling {
+    codec: Codec,
+    /// It names its operation in `X-Amz-Target`, also of a service that speaks Query, too.
+    targeted: bool,
+    /// It is one of RPC v2.
+    rpc: bool,
 }
 
 impl Door {
@@ -93,6 +104,7 @@ impl Door {
             path: request.uri().path().to_owned(),
             started: self.seams.clock.monotonic(),
             arrival: arrival.clone(),
+            spelling: Spelling::of(request.headers()),
         };
         let (head, body) = request.into_parts();
         let (service, dialect, response) = match self.routes.find(&head) {
@@ -188,13 +200,26 @@ impl Door {
     }
 }
 
+impl Spelling {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            codec: Codec::of_content_type(text("content-type")),
+            targeted: headers.contains_key("x-amz-target"),
+            rpc: text(answer::RPC.0) == Some(answer::RPC.1),
+        }
+    }
+}
+
 /// A fault of the front door itself, in the words of the service that was meant.
 fn spelled(fault: &Fault, dialect: Dialect, line: &Line) -> Answer {
     let id = &line.arrival.request_id;
+    let Spelling { codec, targeted, rpc } = line.spelling;
     let mut response = match dialect {
-        Dialect::Json => answer::coded(Codec::Json11, fault),
-        Dialect::Query => answer::query_fault(fault, NAMESPACE, id),
         Dialect::S3 => answer::s3_fault(fault, &line.path, id),
+        Dialect::Json | Dialect::Query if rpc => answer::rpc_fault(fault),
+        Dialect::Query if !targeted => answer::query_fault(fault, NAMESPACE, id),
+        Dialect::Json | Dialect::Query => answer::coded(codec, fault),
     };
     response.extensions_mut().insert(Outcome { operation: "-", fault: Some(fault.code.clone()) });
     response

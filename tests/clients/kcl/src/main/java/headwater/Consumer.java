@@ -37,7 +37,8 @@ import software.amazon.kinesis.retrieval.polling.PollingConfig;
 
 /**
  * A worker that writes what it processes into a file, a line each: {@code record SHARD SEQUENCE DATA}, {@code ended SHARD},
- * {@code lost SHARD}. It checkpoints after each batch, when the lines are in the file. SIGTERM ends it in order.
+ * {@code lost SHARD}. It checkpoints after each batch, when the lines are in the file; the end of a shard is in the file when
+ * it is checkpointed. SIGTERM ends it in order.
  *
  * Arguments: endpoint, stream, application, worker, "polling" or "fanout", file.
  */
@@ -150,8 +151,8 @@ public final class Consumer {
 
         @Override
         public void shardEnded(ShardEndedInput input) {
-            line("ended " + shard);
             checkpoint(input.checkpointer());
+            line("ended " + shard);
         }
 
         @Override
