@@ -6,11 +6,9 @@ Needs Java 17 and Maven; without them the tests are skipped with a warning that 
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 import warnings
 from pathlib import Path
@@ -22,6 +20,8 @@ from conftest import REGION, eventually
 KCL = Path(__file__).resolve().parent / "kcl"
 RECORDS = 4_000
 RECORDS_OF_CHAOS = 100_000
+#: How many records come as one, as a producer library puts them.
+AGGREGATED = 100
 #: A JVM with room for a worker, on a machine that has to carry several.
 JAVA_OPTIONS = ["-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 SECONDS_MAX = 150
@@ -75,7 +75,7 @@ class Worker:
 
     def records(self):
         """(shard, sequence number, data), in the order they were processed."""
-        return [tuple(words[1:4]) for words in self.lines() if words[0] == "record"]
+        return [(words[1], words[2], words[-1]) for words in self.lines() if words[0] == "record"]
 
     def shards(self, what):
         return [words[1] for words in self.lines() if words[0] == what]
@@ -83,25 +83,47 @@ class Worker:
     def tail(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
 
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
     def kill(self):
         self.process.kill()
         self.process.wait()
 
 
+class PythonWorker(Worker):
+    """amazon_kclpy: a daemon in Java and a Python process for each lease."""
+
+    def __init__(self, node, library, stream, application, name, folder):
+        self.name, self.folder, self.log = name, folder, folder / f"{name}.log"
+        (folder / f"{name}.properties").write_text(
+            f"executableName = {sys.executable} {KCL / 'processor.py'}\n"
+            f"streamName = {stream}\napplicationName = {application}\nregionName = {REGION}\nworkerId = {name}\n"
+            "AwsCredentialsProvider = DefaultCredentialsProvider\nprocessingLanguage = python/3\n"
+            "initialPositionInStream = TRIM_HORIZON\nretrievalMode = POLLING\nparentShardPollIntervalMillis = 200\n"
+            "idleTimeBetweenReadsInMillis = 200\nfailoverTimeMillis = 3000\n"
+            f"kinesisEndpoint = {node.endpoint}\ndynamoDBEndpoint = {node.endpoint}\n"
+        )
+        jars = ":".join(map(str, (library / "amazon_kclpy/jars").glob("*.jar")))
+        command = ["java", *JAVA_OPTIONS, "-cp", f"{folder}:{jars}", "software.amazon.kinesis.multilang.MultiLangDaemon",
+                   "--properties-file", f"{name}.properties"]
+        environment = node.environment() | {"PROCESSED": str(folder / name), "PYTHONPATH": str(library)}
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def lines(self):
+        assert self.process.poll() is None, f"{self.name} ended:\n{self.tail()}"
+        texts = [path.read_text() for path in self.folder.glob(f"{self.name}.[0-9]*")]
+        return [line.split() for text in texts for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
 @pytest.fixture
-def workers(node, application, tmp_path):
-    """`workers(stream, application, name, mode)` starts one; all are killed at the end."""
+def workers(node, application, python_library, tmp_path):
+    """`workers(stream, application, name, mode)` starts one ("python" is a mode, too); all are killed at the end."""
     started = []
 
     def start(stream, app, name, mode):
-        started.append(Worker(node, application, stream, app, name, mode, tmp_path))
+        if mode == "python":
+            started.append(PythonWorker(node, python_library, stream, app, name, tmp_path))
+        else:
+            started.append(Worker(node, application, stream, app, name, mode, tmp_path))
         return started[-1]
 
     yield start
@@ -146,14 +168,14 @@ def seen(workers):
     return {data for worker in workers for _, _, data in worker.records()}
 
 
-def check_each_once(workers, count):
-    """Every record was processed; each worker processed each of its records once, in the order of its shard."""
-    assert seen(workers) == {str(n) for n in range(count)}
+def check_each_once(workers):
+    """Each worker processed each of its records once, in the order of its shard."""
     for worker in workers:
         records = worker.records()
         data = [data for _, _, data in records]
         assert len(data) == len(set(data)), f"{worker.name} processed a record twice"
         for shard in {shard for shard, _, _ in records}:
+            # User records of one aggregate have one number.
             numbers = [int(number) for own, number, _ in records if own == shard]
             assert numbers == sorted(numbers), f"{worker.name} processed {shard} out of order"
 
@@ -174,108 +196,72 @@ def resharded(kinesis, stream, producer):
     return {first, second, upper["ShardId"]}
 
 
-@pytest.mark.parametrize("mode", ["polling", "fanout"])
-def test_a_consumer_over_a_split_a_merge_and_a_killed_worker(client, workers, unique, mode):
-    run_a_consumer(client("kinesis"), workers, unique("stream"), unique("app"), mode, RECORDS)
+def aggregated(first, count):
+    """Records `first` to `first + count` as a producer library puts them together: for one shard."""
+    maker = aggregator.RecordAggregator()
+    for n in range(first, first + count):
+        maker.add_user_record(str(n), b"%d" % n, "1")
+    key, hash_key, data = maker.clear_and_get().get_contents()
+    return {"PartitionKey": key, "ExplicitHashKey": hash_key, "Data": data}
+
+
+def test_consumers_over_a_split_a_merge_and_killed_workers(node, client, workers, unique):
+    """Three applications on one stream: KCL 3.5 with polling and with enhanced fan-out, and the Python library."""
+    run_consumers(node, client, workers, unique, ["polling", "fanout", "python"], RECORDS)
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("mode", ["polling", "fanout"])
-def test_a_consumer_of_100_000_records(client, workers, unique, mode):
-    run_a_consumer(client("kinesis"), workers, unique("stream"), unique("app"), mode, RECORDS_OF_CHAOS)
+def test_a_consumer_of_100_000_records(node, client, workers, unique, mode):
+    run_consumers(node, client, workers, unique, [mode], RECORDS_OF_CHAOS)
 
 
-def run_a_consumer(kinesis, workers, stream, app, mode, count):
+def run_consumers(node, client, workers, unique, modes, count):
+    kinesis, stream = client("kinesis"), unique("stream")
+    apps = {mode: unique(mode) for mode in modes}
     make_stream(kinesis, stream)
+    kinesis.put_record(StreamName=stream, **aggregated(count, AGGREGATED))
     producer = Producer(kinesis, stream, count)
     producer.start()
     producer.allow(0.25)
-    first = workers(stream, app, "first", mode)
-    eventually(lambda: len(first.records()) >= count // 8, SECONDS_MAX, what=f"records at the first worker\n{first.tail()}")
+    first = {mode: workers(stream, app, f"{mode}-first", mode) for mode, app in apps.items()}
+    for worker in first.values():
+        eventually(lambda: len(worker.records()) >= count // 8, SECONDS_MAX, what=f"records at {worker.name}\n{worker.tail()}")
     closed = resharded(kinesis, stream, producer)
-    eventually(lambda: seen([first]) >= {str(n) for n in range(count // 2)}, SECONDS_MAX,
-               what=f"half of the records\n{first.tail()}")
-    # A checkpoint follows each batch: once the parents' ends are checkpointed, their children have begun.
-    eventually(lambda: closed <= set(first.shards("ended")), SECONDS_MAX, what=f"the ends of {closed}")
-    first.kill()
+    half = {str(n) for n in [*range(count // 2), *range(count, count + AGGREGATED)]}
+    for worker in first.values():
+        eventually(lambda: seen([worker]) >= half, SECONDS_MAX, what=f"half of the records at {worker.name}\n{worker.tail()}")
+        # The end of a shard is noted when it is checkpointed.
+        eventually(lambda: closed <= set(worker.shards("ended")), SECONDS_MAX, what=f"the ends of {closed} at {worker.name}")
+    check_leases(node, client("dynamodb"), first, apps, closed)
+    second = {}
+    for mode in [mode for mode in modes if mode != "python"]:
+        first[mode].kill()
+        second[mode] = workers(stream, apps[mode], f"{mode}-second", mode)
     producer.allow(0.5)
-    second = workers(stream, app, "second", mode)
-    everything = {str(n) for n in range(count)}
-    eventually(lambda: seen([first, second]) == everything, SECONDS_MAX, what=f"all records\n{second.tail()}")
-    second.stop()
-    check_each_once([first, second], count)
-    # Checkpoints survived: the second worker did not begin again with shards that the first had finished, nor with what
-    # was checkpointed long before the kill.
-    assert not closed & set(second.shards("began")), "a finished shard was begun again"
-    again = {data for _, _, data in first.records()} & {data for _, _, data in second.records()}
-    assert len(again) <= count // 4, f"{len(again)} records were processed by both workers"
+    everything = {str(n) for n in range(count + AGGREGATED)}
+    for mode in modes:
+        group = [first[mode], *([second[mode]] if mode in second else [])]
+        eventually(lambda: seen(group) == everything, SECONDS_MAX, what=f"all records of {mode}\n{group[-1].tail()}")
+        check_each_once(group)
+    for mode, worker in second.items():
+        # Checkpoints survived: the second worker did not begin again with shards that the first had finished, nor with
+        # what was checkpointed long before the kill.
+        assert not closed & set(worker.shards("began")), f"{mode}: a finished shard was begun again"
+        again = seen([first[mode]]) & seen([worker])
+        assert len(again) <= count // 4, f"{mode}: {len(again)} records were processed by both workers"
 
 
-def test_the_python_library(node, client, python_library, unique, tmp_path):
-    """amazon_kclpy and its MultiLangDaemon; records that a producer library aggregated are taken apart by it."""
-    kinesis, stream, app = client("kinesis"), unique("stream"), unique("app")
-    make_stream(kinesis, stream)
-    maker = aggregator.RecordAggregator()
-    for n in range(500, 600):
-        maker.add_user_record(str(n), b"%d" % n)
-    key, hash_key, data = maker.clear_and_get().get_contents()
-    kinesis.put_record(StreamName=stream, Data=data, PartitionKey=key, ExplicitHashKey=hash_key or "0")
-    producer = Producer(kinesis, stream, 500)
-    producer.start()
-    producer.allow(1)
-    processed = tmp_path / "processed"
-    (tmp_path / "kcl.properties").write_text(
-        f"executableName = {sys.executable} {KCL / 'processor.py'}\n"
-        f"streamName = {stream}\napplicationName = {app}\nregionName = {REGION}\n"
-        "AwsCredentialsProvider = DefaultCredentialsProvider\nprocessingLanguage = python/3\n"
-        "initialPositionInStream = TRIM_HORIZON\nretrievalMode = POLLING\n"
-        "idleTimeBetweenReadsInMillis = 200\nfailoverTimeMillis = 3000\n"
-        f"kinesisEndpoint = {node.endpoint}\ndynamoDBEndpoint = {node.endpoint}\n"
-    )
-    jars = ":".join(map(str, (python_library / "amazon_kclpy/jars").glob("*.jar")))
-    environment = node.environment() | {"PROCESSED": str(processed), "PYTHONPATH": str(python_library)}
-    log = tmp_path / "daemon.log"
-    with open(log, "wb") as out:
-        daemon = subprocess.Popen(
-            ["java", *JAVA_OPTIONS, "-cp", f"{tmp_path}:{jars}", "software.amazon.kinesis.multilang.MultiLangDaemon",
-             "--properties-file", "kcl.properties"], env=environment, stdout=out, stderr=out)
+def check_leases(node, dynamodb, first, apps, closed):
+    """What the library keeps is where it can be looked at: leases and metrics."""
+    for mode, app in apps.items():
+        leases = {item["leaseKey"]["S"]: item for item in dynamodb.scan(TableName=app)["Items"] if "checkpoint" in item}
+        open_shards = {key for key, item in leases.items() if item["checkpoint"]["S"] != "SHARD_END"}
+        assert not open_shards & closed, leases
+        assert {leases[key]["leaseOwner"]["S"] for key in open_shards} == {first[mode].name}, leases
 
-    def records():
-        assert daemon.poll() is None, log.read_text()[-3000:]
-        files = tmp_path.glob("processed.*")
-        return [line.split()[-1] for file in files for line in file.read_text().splitlines() if line.startswith("record")]
+        def published():
+            with urllib.request.urlopen(f"{node.endpoint}/_headwater/metrics") as page:
+                return any("headwater_published_sum" in line and app in line for line in page.read().decode().splitlines())
 
-    try:
-        everything = {str(n) for n in range(600)}
-        eventually(lambda: set(records()) == everything, SECONDS_MAX, what="all records")
-        assert len(records()) == 600
-    finally:
-        daemon.terminate()
-        try:
-            daemon.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-
-
-def test_its_leases_and_metrics_are_here(node, client, workers, unique):
-    """What the library keeps is where it can be looked at."""
-    kinesis, stream, app = client("kinesis"), unique("stream"), unique("app")
-    make_stream(kinesis, stream)
-    worker = workers(stream, app, "only", "polling")
-    kinesis.put_record(StreamName=stream, Data=b"x", PartitionKey="k")
-    eventually(lambda: worker.records(), SECONDS_MAX, what=f"the record\n{worker.tail()}")
-    dynamodb = client("dynamodb")
-    leases = dynamodb.scan(TableName=app)["Items"]
-    owners = {item["leaseKey"]["S"]: item.get("leaseOwner", {}).get("S") for item in leases if "shardId" in item["leaseKey"]["S"]}
-    assert owners == {"shardId-000000000000": "only", "shardId-000000000001": "only"}
-
-    def published():
-        with urllib.request.urlopen(f"{node.endpoint}/_headwater/metrics") as page:
-            return any("headwater_published_sum" in line and app in line for line in page.read().decode().splitlines())
-
-    eventually(published, 30, what="published metrics")
-    worker.stop()
-    assert worker.process.returncode is not None
-    started = time.monotonic()
-    eventually(lambda: worker.process.poll() is not None, 5)
-    assert time.monotonic() - started < 5
+        eventually(published, 60, what=f"published metrics of {app}")

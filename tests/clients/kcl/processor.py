@@ -26,9 +26,9 @@ class Writer(processor.RecordProcessorBase):
         self.out.flush()
 
     def shard_ended(self, shard_ended_input):
+        shard_ended_input.checkpointer.checkpoint()
         self.out.write(f"ended {self.shard}\n")
         self.out.flush()
-        shard_ended_input.checkpointer.checkpoint()
 
     def shutdown_requested(self, shutdown_requested_input):
         shutdown_requested_input.checkpointer.checkpoint()
