@@ -5,7 +5,8 @@
 # make bench  speed and memory beside their targets, on the release build
 # make chaos  every crash point of the store, kill -9 at hundreds of random moments, of the store and of the server
 #
-# Needs Rust and a C compiler; `make test` and `make chaos` also Python 3.11 or newer. `make test` tries the AWS SDK for
+# Needs Rust and a C compiler; `make test` and `make chaos` also Python 3.11 or newer, and Java 17 and Maven for
+# the tests of the KCL, which say so where they are missing. `make test` tries the AWS SDK for
 # JavaScript, too, and says so loudly where Node.js is missing.
 # ARGS= passes options on: make demo ARGS="--records 100000 --keep"
 

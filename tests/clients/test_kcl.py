@@ -205,12 +205,14 @@ def aggregated(first, count):
     return {"PartitionKey": key, "ExplicitHashKey": hash_key, "Data": data}
 
 
+@pytest.mark.timeout(900)
 def test_consumers_over_a_split_a_merge_and_killed_workers(node, client, workers, unique):
     """Three applications on one stream: KCL 3.5 with polling and with enhanced fan-out, and the Python library."""
     run_consumers(node, client, workers, unique, ["polling", "fanout", "python"], RECORDS)
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", ["polling", "fanout"])
 def test_a_consumer_of_100_000_records(node, client, workers, unique, mode):
     run_consumers(node, client, workers, unique, [mode], RECORDS_OF_CHAOS)
