@@ -270,3 +270,41 @@ async fn cbor_carries_bytes_and_milliseconds() {
     assert_eq!(missing.status, 400);
     assert!(missing.body.windows(24).any(|w| w == b"InvalidArgumentException"), "errors are CBOR, too");
 }
+
+/// Producers write while the shard count goes up and down; every record is read once, where its put
+/// said it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_resharded_while_it_is_written() {
+    let on = Fixture::start_in_memory().await;
+    let stream = create(&on, 2).await;
+    let write = |writer: usize| {
+        let (on, stream) = (&on, &stream);
+        async move {
+            let mut told = Vec::new();
+            for batch in 0..10 {
+                let name = |i: usize| format!("{writer}/{batch}/{i}");
+                let records: Vec<Value> = (0..20).map(|i| entry(&name(i), name(i).as_bytes())).collect();
+                let put = call(on, "PutRecords", json!({"StreamName": stream, "Records": records})).await;
+                for (i, placed) in put["Records"].as_array().unwrap().iter().enumerate() {
+                    let text = |member: &str| placed[member].as_str().unwrap().to_owned();
+                    told.push((text("ShardId"), text("SequenceNumber"), name(i).into_bytes()));
+                }
+            }
+            told
+        }
+    };
+    let reshard = async {
+        for target in [4, 3, 5, 3, 2] {
+            let input =
+                json!({"StreamName": stream, "TargetShardCount": target, "ScalingType": "UNIFORM_SCALING"});
+            call(&on, "UpdateShardCount", input).await;
+        }
+    };
+    let (told, ()) = futures::future::join(join_all((0..4).map(write)), reshard).await;
+    let mut told: Vec<_> = told.into_iter().flatten().collect();
+    let mut read = read_all(&on, &stream).await;
+    told.sort();
+    read.sort();
+    assert_eq!(told.len(), 800);
+    assert_eq!(read, told);
+}
