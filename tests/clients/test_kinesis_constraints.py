@@ -161,7 +161,7 @@ def call(client, operation, request):
     return getattr(client, method)(**request)
 
 
-@pytest.mark.parametrize(("operation", "valid", "break_it", "told"), cases())
+@pytest.mark.parametrize(("operation", "valid", "break_it", "told"), list(cases()))
 def test_a_broken_constraint_is_told_as_the_model_says(raw, operation, valid, break_it, told):
     request = copy.deepcopy(valid)
     break_it(request)

@@ -132,7 +132,7 @@ impl Checks {
     /// The ARN of a stream or of what belongs to one, if it is there.
     pub(crate) fn resource_arn(&mut self, path: impl Display, value: Option<&str>) {
         self.length(&path, value, 1, 2048);
-        self.pattern(&path, value, r"arn:aws.*:kinesis:.*:\d{12}:.*stream/\S+", is_stream_arn);
+        self.pattern(&path, value, r"arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel|queue)/\S+", is_stream_arn);
     }
 
     /// A stream's id, if it is there. Reserved by the service: it names nothing.
@@ -143,12 +143,12 @@ impl Checks {
 
     /// A sequence number, if it is there.
     pub(crate) fn sequence_number(&mut self, path: impl Display, value: Option<&str>) {
-        self.pattern(&path, value, r"0|([1-9]\d{0,128})", |text| is_decimal(text, 129));
+        self.pattern(&path, value, r"^(0|([1-9]\d{0,128}))$", |text| is_decimal(text, 129));
     }
 
     /// A hash key, if it is there.
     pub(crate) fn hash_key(&mut self, path: impl Display, value: Option<&str>) {
-        self.pattern(&path, value, r"0|([1-9]\d{0,38})", |text| is_decimal(text, 39));
+        self.pattern(&path, value, r"^(0|([1-9]\d{0,38}))$", |text| is_decimal(text, 39));
     }
 
     /// Tags with legal keys and values, if they are there.
