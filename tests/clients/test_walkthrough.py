@@ -207,7 +207,7 @@ def test_a_backup_of_a_running_node_opens(shell, start_node, tmp_path):
         seq 11 20 | headwater put kept
         """
     )
-    shell(f"headwater verify --data {copy}")
+    assert "1 bodies" in shell(f"headwater verify --data {copy}")
     node = start_node(data=copy)
     run = lambda *words: node.headwater(*words, "--data", copy, "--endpoint", node.endpoint)
     assert run("tail", "kept", "--from-start", "--records", "10").splitlines() == [str(n) for n in range(1, 11)]

@@ -17,6 +17,7 @@ pub async fn run(blobs: Arc<dyn Blobs>) {
     unfinished_writers_leave_nothing(&*blobs).await;
     live_blobs_are_not_listed(&*blobs).await;
     deletion_waits_for_readers(&*blobs).await;
+    deletion_waits_for_holds(&*blobs).await;
     absent_blobs_are_absent(&*blobs).await;
 }
 
@@ -104,6 +105,20 @@ async fn deletion_waits_for_readers(blobs: &dyn Blobs) {
     blobs.delete(handle.id).await.expect("deletes");
     assert!(matches!(blobs.open(handle.id).await, Err(BlobError::NotFound(_))));
     assert_eq!(gather(reader, 0..data.len() as u64).await, data, "the reader's pin holds");
+}
+
+async fn deletion_waits_for_holds(blobs: &dyn Blobs) {
+    let data = pattern(7);
+    let id = put(blobs, &data, 7).await.id;
+    let (first, second) = (blobs.hold(), blobs.hold());
+    blobs.delete(id).await.expect("deletes");
+    blobs.delete(id).await.expect("deleting twice is no error");
+    drop(first);
+    assert!(blobs.list().await.expect("lists").contains(&id), "the second hold keeps it");
+    assert_eq!(blobs.open(id).await.expect("it is still there").read(0..7).await.expect("sound"), data);
+    drop(second);
+    assert!(matches!(blobs.open(id).await, Err(BlobError::NotFound(_))));
+    assert!(!blobs.list().await.expect("lists").contains(&id));
 }
 
 async fn absent_blobs_are_absent(blobs: &dyn Blobs) {

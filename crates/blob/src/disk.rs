@@ -16,7 +16,10 @@
 
 mod block;
 mod reader;
+mod verify;
 mod writer;
+
+pub use verify::{Verified, verify};
 
 use std::fs::{self, File};
 use std::io;
@@ -26,6 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use headwater_base::{ByteSize, Seams};
 
+use crate::hold::{Held, Hold};
 use crate::live::LiveIds;
 use crate::{BlobError, BlobId, BlobReader, BlobWriter, Blobs};
 
@@ -55,7 +59,7 @@ pub async fn open(
     seams: Seams,
 ) -> Result<Arc<dyn Blobs>, BlobError> {
     let dir = dir.as_ref().to_owned();
-    let disk = Disk { dir: dir.clone(), options, seams, live: LiveIds::default() };
+    let disk = Disk { dir: dir.clone(), options, seams, live: LiveIds::default(), held: Held::default() };
     blocking(move || prepare(&dir)).await?;
     Ok(Arc::new(DiskBlobs(Arc::new(disk))))
 }
@@ -69,15 +73,24 @@ struct Disk {
     options: BlobOptions,
     seams: Seams,
     live: LiveIds,
+    held: Held,
+}
+
+fn folder_in(dir: &Path, id: BlobId) -> PathBuf {
+    dir.join(format!("{:02x}", id.0[0]))
+}
+
+fn path_in(dir: &Path, id: BlobId) -> PathBuf {
+    folder_in(dir, id).join(format!("{id:?}"))
 }
 
 impl Disk {
     fn folder_of(&self, id: BlobId) -> PathBuf {
-        self.dir.join(format!("{:02x}", id.0[0]))
+        folder_in(&self.dir, id)
     }
 
     fn path_of(&self, id: BlobId) -> PathBuf {
-        self.folder_of(id).join(format!("{id:?}"))
+        path_in(&self.dir, id)
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
@@ -110,12 +123,22 @@ impl Blobs for DiskBlobs {
     }
 
     async fn delete(&self, id: BlobId) -> Result<(), BlobError> {
+        if self.0.held.remembers(id) {
+            return Ok(());
+        }
         let path = self.0.path_of(id);
-        blocking(move || match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(&e)),
-            _ => Ok(()),
+        blocking(move || remove(&path).map_err(|e| failed(&e))).await
+    }
+
+    fn hold(&self) -> Hold {
+        let dir = self.0.dir.clone();
+        self.0.held.hold(move |id| {
+            let path = path_in(&dir, id);
+            if let Err(error) = remove(&path) {
+                // Nothing names it: the next full sweep finds it.
+                tracing::warn!(%error, path = %path.display(), "cannot delete a blob");
+            }
         })
-        .await
     }
 
     async fn list(&self) -> Result<Vec<BlobId>, BlobError> {
@@ -134,6 +157,13 @@ impl Blobs for DiskBlobs {
     fn free_bytes(&self) -> u64 {
         let free = self.0.free_bytes().unwrap_or(0);
         free.saturating_sub(self.0.options.reserve.bytes())
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
     }
 }
 
@@ -197,6 +227,8 @@ fn joined<T>(outcome: Result<Result<T, BlobError>, tokio::task::JoinError>) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use bytes::Bytes;
     use futures::StreamExt;
 
@@ -253,6 +285,42 @@ mod tests {
         let pieces: Vec<_> = reader.stream(0..data.len() as u64).collect().await;
         assert!(matches!(pieces.last(), Some(Err(BlobError::Corrupt { block: 1, .. }))));
         assert_eq!(pieces.iter().flatten().map(Bytes::len).sum::<usize>(), BLOCK_BYTES);
+    }
+
+    #[tokio::test]
+    async fn reading_back_finds_what_is_missing_damaged_and_unnamed() {
+        let (dir, blobs) = fresh(ByteSize(0)).await;
+        let data = vec![0x33; 2 * BLOCK_BYTES + 9];
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            ids.push(put(&*blobs, &data).await.id);
+        }
+        let [sound, damaged, torn, missing, orphan] = ids[..] else { panic!("five blobs were put") };
+        let flip = |id, at: usize| {
+            let mut bytes = fs::read(file_of(&dir, id)).unwrap();
+            bytes[at] ^= 1;
+            fs::write(file_of(&dir, id), bytes).unwrap();
+        };
+        flip(damaged, 5);
+        flip(damaged, 2 * BLOCK_BYTES + 5);
+        flip(torn, data.len() + 3);
+        fs::remove_file(file_of(&dir, missing)).unwrap();
+        let blobs_dir = dir.path().join("blobs");
+        let verified = verify(&blobs_dir, &[sound, damaged, torn, missing].into()).unwrap();
+        assert_eq!((verified.sound, verified.bytes), (1, 2 * data.len() as u64));
+        assert_eq!(verified.orphans, [orphan]);
+        let mut problems: Vec<_> = verified.problems.iter().map(|(_, error)| error.to_string()).collect();
+        problems.sort();
+        let mut expected = [
+            BlobError::Corrupt { id: damaged, block: 0 }.to_string(),
+            BlobError::Corrupt { id: damaged, block: 2 }.to_string(),
+            BlobError::Damaged(torn).to_string(),
+            BlobError::NotFound(missing).to_string(),
+        ];
+        expected.sort();
+        assert_eq!(problems, expected);
+        let nowhere = verify(&blobs_dir.join("nowhere"), &BTreeSet::new()).unwrap();
+        assert!(nowhere.problems.is_empty() && nowhere.orphans.is_empty());
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@
 
 pub mod conformance;
 pub mod disk;
+mod hold;
 mod layout;
 mod live;
 pub mod memory;
@@ -26,6 +27,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+
+pub use hold::Hold;
 
 /// A blob's identity: random, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +77,9 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     async fn open(&self, id: BlobId) -> Result<Arc<dyn BlobReader>, BlobError>;
     /// Removes a blob once nobody reads it. Nothing happens if it is not there.
     async fn delete(&self, id: BlobId) -> Result<(), BlobError>;
+    /// Puts deletions off: until what this returns is dropped, every blob that is there stays, readable and
+    /// listed. For who copies all of them.
+    fn hold(&self) -> Hold;
     /// Every blob present, finished or not, except those with a live [`UploadHandle`].
     async fn list(&self) -> Result<Vec<BlobId>, BlobError>;
     /// Whether the blob is being written or an [`UploadHandle`] to it lives.

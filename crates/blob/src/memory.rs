@@ -11,6 +11,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use headwater_base::Seams;
 
+use crate::hold::{Held, Hold};
 use crate::layout::{block_count, checksum};
 use crate::live::{Live, LiveIds};
 use crate::{BLOCK_BYTES, BlobError, BlobId, BlobReader, BlobWriter, Blobs, UploadHandle};
@@ -22,6 +23,7 @@ pub struct MemoryBlobs(Arc<Inner>);
 struct Inner {
     blobs: Mutex<HashMap<BlobId, Arc<Body>>>,
     live: LiveIds,
+    held: Held,
     seams: Seams,
 }
 
@@ -39,7 +41,8 @@ struct Body {
 impl MemoryBlobs {
     /// An empty place.
     pub fn new(seams: Seams) -> Self {
-        Self(Arc::new(Inner { blobs: Mutex::new(HashMap::new()), live: LiveIds::default(), seams }))
+        let (live, held) = (LiveIds::default(), Held::default());
+        Self(Arc::new(Inner { blobs: Mutex::new(HashMap::new()), live, held, seams }))
     }
 
     /// How many blobs there are, live or not.
@@ -86,8 +89,15 @@ impl Blobs for MemoryBlobs {
     }
 
     async fn delete(&self, id: BlobId) -> Result<(), BlobError> {
-        self.0.blobs().remove(&id);
+        if !self.0.held.remembers(id) {
+            self.0.blobs().remove(&id);
+        }
         Ok(())
+    }
+
+    fn hold(&self) -> Hold {
+        let inner = self.0.clone();
+        self.0.held.hold(move |id| drop(inner.blobs().remove(&id)))
     }
 
     async fn list(&self) -> Result<Vec<BlobId>, BlobError> {

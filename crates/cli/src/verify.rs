@@ -13,25 +13,30 @@ use crate::output::{self, Output};
 /// Where a node keeps its store within its data directory.
 const STORE: &str = "store";
 
-/// `headwater verify`: reads every journal group, segment and fact; an error when anything is wrong.
+/// `headwater verify`: reads every journal group, segment, fact and body; an error when anything is wrong.
 pub async fn run(data: &Path, output: Output) -> anyhow::Result<()> {
     let folder = data.join(STORE);
     if !folder.is_dir() {
         bail!("{} is no data directory of a node: say --data DIR", data.display());
     }
     let spinner = output::spinner("verifying");
-    spinner.set_message(format!("reading everything in {}", folder.display()));
-    let report = Work::blocking(move || embedded::verify(&folder)).await;
+    spinner.set_message(format!("reading everything in {}", data.display()));
+    let directory = data.to_owned();
+    let found = Work::blocking(move || headwater_server::verify(&directory)).await;
     spinner.finish_and_clear();
-    let report = report.with_context(|| format!("verifying {}", data.display()))?;
+    let found = found.with_context(|| format!("verifying {}", data.display()))?;
+    let report = &found.store;
     let text = format!(
-        "{} facts, {} journal groups, {} segments with {} batches, {}; newest commit {}{}",
+        "{} facts, {} journal groups, {} segments with {} batches, {}; {} bodies, {}; newest commit {}{}{}",
         output::grouped(report.facts),
         output::grouped(report.journal_groups),
         output::grouped(report.segments),
         output::grouped(report.batches),
         output::bytes(report.bytes),
+        output::grouped(found.blobs),
+        output::bytes(found.blob_bytes),
         output::grouped(report.last.0),
+        unnamed(&found.orphans),
         listed(&report.problems),
     );
     let json = json!({
@@ -41,6 +46,9 @@ pub async fn run(data: &Path, output: Output) -> anyhow::Result<()> {
         "segments": report.segments,
         "batches": report.batches,
         "bytes": report.bytes,
+        "bodies": found.blobs,
+        "body_bytes": found.blob_bytes,
+        "orphans": found.orphans.iter().map(|id| format!("{id:?}")).collect::<Vec<_>>(),
         "problems": as_json(&report.problems),
     });
     output.result(text, &json);
@@ -68,6 +76,15 @@ pub async fn repair(data: &Path, is_plan_only: bool, output: Output) -> anyhow::
     });
     output.result(text, &json);
     Ok(())
+}
+
+/// Orphans are no damage; the first few are named.
+fn unnamed(orphans: &[impl std::fmt::Debug]) -> String {
+    let Some(first) = orphans.first() else { return String::new() };
+    format!(
+        "\n  {} bodies that nothing names, {first:?} among them: the next start removes them",
+        orphans.len()
+    )
 }
 
 fn listed(problems: &[Problem]) -> String {

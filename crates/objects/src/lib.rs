@@ -28,6 +28,7 @@ mod object;
 mod put;
 mod read;
 mod records;
+mod references;
 mod stage;
 mod sweep;
 
@@ -48,5 +49,6 @@ pub use name::{BucketName, ObjectKey, UploadId};
 pub use object::{Attributes, Checksums, ObjectInfo};
 pub use put::Condition;
 pub use read::ObjectReader;
+pub use references::{blob_references, referenced_blob};
 pub use stage::{BodyStream, INLINE_BYTES_MAX, StagedBody};
 pub use sweep::Sweep;

@@ -4,18 +4,20 @@
 //! goes, and a call to the node's own page that says it is there. So nothing secret travels, and
 //! nobody else can make the node write anywhere.
 //!
-//! Bodies are copied before and after the store is: every body that the store's copy names was
-//! there in one of the two rounds. Bodies that it does not name come along and are swept when the copy
-//! is opened.
+//! While a copy is made no body is deleted ([`Blobs::hold`]), and bodies are copied after the store is. So
+//! the copy has every body that its store names: one that a fact of the copied commit names was durable
+//! before that commit, and is still there. Bodies that it does not name come along and are swept when the
+//! copy is opened.
 //!
 //! **Failure.** A copy that was cut short does not open as a store with data in it; remove it and ask
-//! again. A body that was deleted while the copy was made may be missing from it, though named; its
-//! object was deleted a moment after the copy's commit.
+//! again. Deletes free no room until the copy is made.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use headwater_blob::Blobs;
 use headwater_store::StoreError;
 use headwater_store::embedded::{Backup, BackupReport};
 use headwater_work::Work;
@@ -28,6 +30,7 @@ pub const BACKUP_REQUEST: &str = "backup-request";
 pub(crate) struct Backups {
     data: PathBuf,
     store: Backup,
+    blobs: Arc<dyn Blobs>,
 }
 
 /// What a copy holds.
@@ -58,8 +61,8 @@ pub(crate) enum BackupError {
 }
 
 impl Backups {
-    pub(crate) fn new(data: PathBuf, store: Backup) -> Self {
-        Self { data, store }
+    pub(crate) fn new(data: PathBuf, store: Backup, blobs: Arc<dyn Blobs>) -> Self {
+        Self { data, store, blobs }
     }
 
     /// Takes the request that lies in the data directory and makes the copy.
@@ -74,10 +77,11 @@ impl Backups {
         if fs::read_dir(&to)?.next().is_some() {
             return Err(io::Error::other(format!("{} is not empty", to.display())).into());
         }
-        let (from_blobs, to_blobs) = (self.data.join("blobs"), to.join("blobs"));
-        copy_new(&from_blobs, &to_blobs)?;
+        let to_blobs = to.join("blobs");
+        let hold = self.blobs.hold();
         let store = self.store.copy_to(&to.join("store"))?;
-        copy_new(&from_blobs, &to_blobs)?;
+        copy_all(&self.data.join("blobs"), &to_blobs)?;
+        drop(hold);
         fs::copy(self.data.join("credentials.toml"), to.join("credentials.toml"))?;
         File::open(&to)?.sync_all()?;
         let (blobs, blob_bytes) = count(&to_blobs)?;
@@ -101,22 +105,21 @@ impl Backups {
     }
 }
 
-/// Copies every file that is not there yet, or not whole, and makes the copies durable. A file that
-/// vanishes meanwhile was deleted and is passed over.
-fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies every file, durably. One that vanishes meanwhile was an upload that was given up.
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         let Ok(about) = entry.metadata() else { continue };
         if about.is_dir() {
-            copy_new(&entry.path(), &target)?;
-        } else if fs::metadata(&target).map(|there| there.len()).ok() != Some(about.len()) {
-            match fs::copy(entry.path(), &target) {
-                Ok(_) => File::open(&target)?.sync_all()?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            copy_all(&entry.path(), &target)?;
+            continue;
+        }
+        match fs::copy(entry.path(), &target) {
+            Ok(_) => File::open(&target)?.sync_all()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     File::open(to)?.sync_all()
@@ -143,18 +146,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_new_or_unfinished_is_copied_again() {
+    fn everything_is_copied() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let to = to.path().join("copy");
         fs::create_dir(from.path().join("ab")).unwrap();
         fs::write(from.path().join("ab/one"), "one").unwrap();
-        copy_new(from.path(), &to).unwrap();
-        fs::write(to.join("ab/one"), "ONE").unwrap();
-        fs::write(from.path().join("ab/two"), "tw").unwrap();
-        copy_new(from.path(), &to).unwrap();
-        assert_eq!(fs::read_to_string(to.join("ab/one")).unwrap(), "ONE");
         fs::write(from.path().join("ab/two"), "two!").unwrap();
-        copy_new(from.path(), &to).unwrap();
+        copy_all(from.path(), &to).unwrap();
         assert_eq!(fs::read_to_string(to.join("ab/two")).unwrap(), "two!");
         assert_eq!(count(&to).unwrap(), (2, 7));
     }

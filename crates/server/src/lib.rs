@@ -18,10 +18,12 @@ mod policies;
 mod queries;
 mod root;
 mod telemetry;
+mod verify;
 mod wiring;
 
 pub use backup::BACKUP_REQUEST;
 pub use config::{Config, ConfigError, QueriesConfig, UserConfig};
 pub use node::{Node, StartError};
 pub use root::RootCredentials;
+pub use verify::{DirectoryReport, verify};
 pub use wiring::{Engines, FaceList, face_operations};

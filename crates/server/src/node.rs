@@ -12,7 +12,7 @@ use headwater_blob::memory::MemoryBlobs;
 use headwater_blob::{BlobError, Blobs};
 use headwater_identity::{User, Users, UsersError};
 use headwater_store::Store;
-use headwater_store::embedded::{self, OpenError, StoreOptions};
+use headwater_store::embedded::{self, Backup, OpenError, StoreOptions};
 use headwater_work::Work;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -117,8 +117,10 @@ impl Node {
         let addr = listener.local_addr().map_err(listening)?;
         telemetry::recorder();
         let (work, ground) = (Work::new(seams.clone()), Work::new(seams.clone()));
-        let (store, backups) = open_store(config.data.clone(), &seams, &ground).await?;
+        let (store, backup) = open_store(config.data.clone(), &seams, &ground).await?;
         let blobs = open_blobs(config.data.as_deref(), &seams).await?;
+        let backups = config.data.clone().zip(backup);
+        let backups = backups.map(|(data, backup)| Backups::new(data, backup, blobs.clone()));
         let spill = config.data.clone().unwrap_or_else(std::env::temp_dir).join("spill");
         let (queries, limited_streams) = (config.queries, config.limited_streams.clone());
         let base = Ground {
@@ -235,7 +237,7 @@ async fn open_store(
     data: Option<PathBuf>,
     seams: &Seams,
     ground: &Work,
-) -> Result<(Arc<dyn Store>, Option<Backups>), StartError> {
+) -> Result<(Arc<dyn Store>, Option<Backup>), StartError> {
     let Some(data) = data else {
         return Ok((headwater_store::memory::open(seams.clone()), None));
     };
@@ -255,7 +257,7 @@ async fn open_store(
         ground
             .service(store_loop.name, store_loop.run.map(|ended| ended.map_err(anyhow::Error::from)).boxed());
     }
-    Ok((opened.store, Some(Backups::new(data, opened.backup))))
+    Ok((opened.store, Some(opened.backup)))
 }
 
 async fn open_blobs(data: Option<&Path>, seams: &Seams) -> Result<Arc<dyn Blobs>, StartError> {

@@ -46,6 +46,18 @@ impl DiskReader {
     }
 }
 
+impl DiskReader {
+    /// The blob's length.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.trailer.len
+    }
+
+    /// Reads every block; an error for each that is not sound.
+    pub(super) fn damage(&self) -> impl Iterator<Item = BlobError> {
+        (0..layout::block_count(self.bytes())).filter_map(|block| self.0.block(block).err())
+    }
+}
+
 fn read_trailer(id: BlobId, file: &File, file_len: u64) -> Result<Option<Trailer>, BlobError> {
     if file_len < FOOTER_BYTES as u64 {
         return Ok(None);

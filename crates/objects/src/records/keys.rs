@@ -109,6 +109,10 @@ pub(crate) fn blob_ref(blob: BlobId, namer: &Key) -> Key {
     Key::of(BLOB_REF).fixed16(blob.0).bytes(namer.as_bytes()).build()
 }
 
+pub(crate) fn all_blob_refs() -> Key {
+    Key::of(BLOB_REF).build()
+}
+
 pub(crate) fn blob_refs(blob: BlobId) -> Key {
     Key::of(BLOB_REF).fixed16(blob.0).build()
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 mod athena;
+mod backup;
 mod dynamodb;
 mod fanout;
 mod firehose;
