@@ -7,11 +7,12 @@
 //! disk is opened, and must hold every acknowledged commit and no half of any. The same is done with a
 //! process that recovers from a kill: the power may fail while it does, or right after.
 //!
-//! **What these tests are known to notice.** Each of these was taken out, and they failed: the journal's
-//! fdatasync; the directory's sync after naming a journal file, and after naming a segment; a segment's
-//! fsync; writing the tail again at recovery; doing so before the index is given the tail, and before
-//! segments that it unnamed are deleted; cutting a torn end off the index engine's journal
-//! (every moment only; a unit test of `index/wal.rs` pins it); saying in the next mark which logs went.
+//! **What these tests are known to notice.** Each of these was taken out, and they failed, with every seed
+//! tried: the journal's fdatasync; the directory's sync after naming a journal file, and after naming a
+//! segment; a segment's fsync; writing the tail again at recovery; doing so before the index is given the
+//! tail; saying in the next mark which logs went. Looking at every moment they also noticed when segments
+//! that the tail unnamed were deleted before it was durable. A torn end left on the index engine's journal
+//! they notice with some seeds only; a unit test of `index/wal.rs` pins that.
 //!
 //! `cargo test` looks at a sample, chosen where mistakes show; `HEADWATER_CHAOS=1` looks at every moment,
 //! and `HEADWATER_SEED` chooses what is lost.
