@@ -205,8 +205,7 @@ mod tests {
 
     #[test]
     fn an_unknown_member_of_the_page_is_no_error() {
-        let page =
-            r#"{"version":"1","new":{},"deliveries":[{"name":"d","shards":[{"shard":1,"accepted":2}]}]}"#;
+        let page = r#"{"version":"1","new":{},"deliveries":[{"account":"1","name":"d","shards":[{"shard":1,"accepted":2}]}]}"#;
         let status: Status = serde_json::from_str(page).unwrap();
         assert_eq!(status.deliveries[0].total().accepted, 2);
     }

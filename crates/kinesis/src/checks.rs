@@ -132,7 +132,12 @@ impl Checks {
     /// The ARN of a stream or of what belongs to one, if it is there.
     pub(crate) fn resource_arn(&mut self, path: impl Display, value: Option<&str>) {
         self.length(&path, value, 1, 2048);
-        self.pattern(&path, value, r"arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel|queue)/\S+", is_stream_arn);
+        self.pattern(
+            &path,
+            value,
+            r"arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel|queue)/\S+",
+            is_stream_arn,
+        );
     }
 
     /// A stream's id, if it is there. Reserved by the service: it names nothing.

@@ -43,7 +43,7 @@ const BATCH_ROWS: usize = 8192;
 /// Result batches that wait for their reader.
 const WAITING_BATCHES: usize = 2;
 /// Stack of the query threads: deep plans recurse.
-const STACK_BYTES: usize = 16 << 20;
+pub(crate) const STACK_BYTES: usize = 16 << 20;
 
 /// What the engine may use.
 #[derive(Clone, Debug)]

@@ -104,12 +104,11 @@ async fn a_development_node_has_test_users_and_resets() {
 async fn an_unknown_service_is_refused_by_name() {
     let fixture = Fixture::start_in_memory().await;
     let headers =
-        [("x-amz-target", "DynamoDB_20120810.ListTables"), ("content-type", "application/x-amz-json-1.0")];
-    let answer =
-        fixture.alice.send("dynamodb", "POST", "/", &headers, Bytes::from_static(b"{}")).await.unwrap();
+        [("x-amz-target", "Logs_20140328.DescribeLogGroups"), ("content-type", "application/x-amz-json-1.1")];
+    let answer = fixture.alice.send("logs", "POST", "/", &headers, Bytes::from_static(b"{}")).await.unwrap();
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     assert_eq!(answer.status, 400);
-    assert!(text.contains("UnknownOperationException") && text.contains("DynamoDB_20120810"), "{text}");
+    assert!(text.contains("UnknownOperationException") && text.contains("Logs_20140328"), "{text}");
     fixture.node.stop().await;
 }
 

@@ -320,7 +320,10 @@ impl Front {
         let must_wait = crowded || (appends && (behind || in_line));
         match must_wait {
             false => Admission::Enter,
-            true if !was_parked && inner.parked_bytes + size > self.bounds.parked_bytes => {
+            true if !was_parked
+                && inner.parked_bytes > 0
+                && inner.parked_bytes + size > self.bounds.parked_bytes =>
+            {
                 Admission::Refuse(CommitError::Busy)
             }
             true => Admission::Park,

@@ -19,7 +19,8 @@ pub struct StoreOptions {
     pub group: ByteSize,
     /// The most bytes waiting to be journalled before commits are parked. Default 64 MiB.
     pub queue: ByteSize,
-    /// The most bytes of commits parked for want of room; beyond it they get `Busy`. Default 64 MiB.
+    /// The most bytes of commits parked for want of room, or one larger commit; beyond it they get
+    /// `Busy`. Default 64 MiB.
     pub parked: ByteSize,
     /// The most bytes of log payload in the journal that no segment holds yet; beyond it appends are
     /// throttled. Default 1 GiB.
