@@ -1,8 +1,10 @@
-//! The rules of the house: floors, fences, file sizes, file headers, banned names, key ordinals.
+//! The rules of the house: floors, fences, file sizes, file headers, banned names, key ordinals, and
+//! tests for every operation.
 //!
 //! Everything here reads the files of the repository and knows nothing of Rust beyond its lines;
 //! what needs a parser is clippy's. A rule worth repeating in review becomes a check here.
 
+mod coverage;
 mod house;
 mod sources;
 
@@ -51,13 +53,14 @@ pub fn check(root: &Path) -> anyhow::Result<Vec<Violation>> {
         sources::check_portable(file, &mut found);
     }
     sources::check_ordinals(&files, &mut found);
+    coverage::check(&files, &mut found);
     found.sort();
     Ok(found)
 }
 
 const FOLDERS: [&str; 8] = ["crates", "xtask", "bench", "fuzz", "sim", "tests", "docs", "examples"];
 const ROOT_FILES: [&str; 4] = ["README.md", "ARCHITECTURE.md", "Makefile", "Cargo.toml"];
-const ENDINGS: [&str; 7] = ["rs", "toml", "md", "py", "sh", "txt", "sql"];
+const ENDINGS: [&str; 8] = ["rs", "toml", "md", "py", "sh", "txt", "sql", "http"];
 
 fn read_tree(root: &Path) -> anyhow::Result<Vec<Text>> {
     let mut paths: Vec<PathBuf> =
