@@ -240,6 +240,20 @@ def unique(request):
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    """A small file system of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1536m", "tmpfs", str(place)], capture_output=True, text=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs here, so a full disk was NOT tested: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
 def athena(node):
     """`athena("SELECT …", output="s3://…")`: runs a query, returns its rows as dictionaries of strings."""
     return lambda sql, **settings: query(node.client("athena"), sql, **settings)

@@ -8,7 +8,6 @@ apart and must be in the table at most once.
 import json
 import os
 import random
-import subprocess
 import threading
 import time
 
@@ -184,20 +183,6 @@ def test_kill_nine_many_times(start_node, tmp_path, request):
     seed = request.config.getoption("--chaos-seed") or random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}: repeat with --chaos-seed {seed}")
     survive(start_node, request.config.getoption("--chaos-kills"), seed, tmp_path)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A small file system of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1536m", "tmpfs", str(place)], capture_output=True, text=True
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs here, so a full disk was NOT tested: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.mark.timeout(300)
