@@ -13,8 +13,9 @@ use headwater_base::{AccountId, Region, Timestamp};
 use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, StoreError, Watch, WatchTarget};
 
 use crate::records::bucket::{BucketRecord, Present, TagsRecord};
+use crate::records::version::{StateRecord, VersionedRecord};
 use crate::records::{decode, encode, keys};
-use crate::{BucketName, ObjectError, Objects};
+use crate::{BucketLock, BucketName, ObjectError, Objects, Versioning};
 
 /// How often an operation starts over because others changed what it works on.
 pub(crate) const TRIES_MAX: usize = 16;
@@ -35,6 +36,10 @@ pub struct Bucket {
     pub region: Region,
     /// When it was created.
     pub created: Timestamp,
+    /// Whether it has versions. As of when it was looked at: what changes objects looks again.
+    pub versioning: Versioning,
+    /// Its object lock, if that is on.
+    pub lock: Option<BucketLock>,
 }
 
 impl Objects {
@@ -48,27 +53,115 @@ impl Objects {
         owner: AccountId,
         region: &Region,
     ) -> Result<Arc<Bucket>, ObjectError> {
+        self.create(name, self.new_record(owner, region)).await
+    }
+
+    /// Creates a bucket with object lock, and so with versions.
+    ///
+    /// # Errors
+    /// [`ObjectError::BucketExists`], whoever owns it.
+    pub async fn create_bucket_with_lock(
+        &self,
+        name: &BucketName,
+        owner: AccountId,
+        region: &Region,
+    ) -> Result<Arc<Bucket>, ObjectError> {
         let record = BucketRecord {
+            versioning: Some(StateRecord::Enabled),
+            lock: Some(BucketLock::default().into()),
+            ..self.new_record(owner, region)
+        };
+        self.create(name, record).await
+    }
+
+    fn new_record(&self, owner: AccountId, region: &Region) -> BucketRecord {
+        BucketRecord {
             incarnation: self.seams.chance.u64(),
             owner: owner.number(),
             region: region.as_str().to_owned(),
             created_ms: self.seams.clock.now().ms(),
             deleting: false,
-        };
+            versioning: None,
+            lock: None,
+        }
+    }
+
+    async fn create(&self, name: &BucketName, record: BucketRecord) -> Result<Arc<Bucket>, ObjectError> {
         for _ in 0..TRIES_MAX {
             match self.bucket(name).await {
                 Err(ObjectError::NoSuchBucket(_)) => {}
                 Err(other) => return Err(other),
                 Ok(_) => return Err(ObjectError::BucketExists(name.as_str().to_owned())),
             }
-            let commit = Commit::new()
+            let mut commit = Commit::new()
                 .expect_absent(keys::bucket(name.as_str()))
                 .expect_absent(keys::alive(record.incarnation))
                 .put(keys::bucket(name.as_str()), encode(&record))
                 .put(keys::guard(record.incarnation), encode(&Present {}))
                 .put(keys::alive(record.incarnation), encode(&Present {}));
+            add_standing(&mut commit, &record);
             match self.store.commit(commit).await {
                 Ok(_) => return Ok(Arc::new(bucket_of(name, &record)?)),
+                Err(CommitError::Conflict(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// Turns versions on, or suspends them.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`]; [`ObjectError::BucketState`] when object lock needs versions.
+    pub async fn set_versioning(&self, bucket: &Bucket, enabled: bool) -> Result<(), ObjectError> {
+        self.change_bucket(bucket, |record| {
+            if !enabled && record.lock.is_some() {
+                let why = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+                return Err(ObjectError::BucketState(why));
+            }
+            record.versioning = Some(if enabled { StateRecord::Enabled } else { StateRecord::Suspended });
+            Ok(())
+        })
+        .await
+    }
+
+    /// Turns object lock on (it never goes off again), and says what new versions get.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`]; [`ObjectError::BucketState`] when versions are not enabled.
+    pub async fn set_bucket_lock(&self, bucket: &Bucket, lock: BucketLock) -> Result<(), ObjectError> {
+        self.change_bucket(bucket, |record| {
+            if record.versioning != Some(StateRecord::Enabled) {
+                let why = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration";
+                return Err(ObjectError::BucketState(why));
+            }
+            record.lock = Some(lock.into());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes how the bucket stands.
+    async fn change_bucket(
+        &self,
+        bucket: &Bucket,
+        change: impl Fn(&mut BucketRecord) -> Result<(), ObjectError>,
+    ) -> Result<(), ObjectError> {
+        let name = &bucket.name;
+        for _ in 0..TRIES_MAX {
+            self.same_bucket(bucket).await?;
+            let (mut record, version) = self.bucket_record(name).await?;
+            if record.incarnation != bucket.incarnation || record.deleting {
+                continue;
+            }
+            change(&mut record)?;
+            let mut commit = Commit::new()
+                .expect(keys::bucket(name.as_str()), version)
+                .expect_present(keys::guard(record.incarnation))
+                .put(keys::bucket(name.as_str()), encode(&record));
+            add_standing(&mut commit, &record);
+            match self.store.commit(commit).await {
+                Ok(_) => return Ok(()),
                 Err(CommitError::Conflict(_)) => {}
                 Err(e) => return Err(e.into()),
             }
@@ -123,7 +216,7 @@ impl Objects {
         }
     }
 
-    /// Deletes a bucket that holds no object. Uploads under way go with it.
+    /// Deletes a bucket that holds no object, no version and no delete marker. Uploads under way go with it.
     ///
     /// # Errors
     /// [`ObjectError::NoSuchBucket`], [`ObjectError::BucketNotEmpty`].
@@ -235,7 +328,11 @@ impl Objects {
             let back = BucketRecord { deleting: false, ..record };
             commit.put(key, encode(&back)).put(keys::guard(incarnation), encode(&Present {}))
         } else {
-            commit.delete(key).delete(keys::alive(incarnation)).delete(keys::bucket_tags(incarnation))
+            commit
+                .delete(key)
+                .delete(keys::alive(incarnation))
+                .delete(keys::bucket_tags(incarnation))
+                .delete(keys::versioned(incarnation))
         };
         match self.store.commit(commit).await {
             Ok(_) if holds_objects => Ok(false),
@@ -250,8 +347,13 @@ impl Objects {
     }
 
     async fn holds_objects(&self, incarnation: u64) -> Result<bool, ObjectError> {
-        let range = KeyRange::prefix(&keys::current_prefix(incarnation, ""));
-        Ok(!self.store.scan(&range, 1, Direction::Forward).await?.is_empty())
+        for prefix in [keys::current_prefix(incarnation, ""), keys::version_prefix(incarnation, "")] {
+            let range = KeyRange::prefix(&prefix);
+            if !self.store.scan(&range, 1, Direction::Forward).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -263,7 +365,17 @@ fn bucket_of(name: &BucketName, record: &BucketRecord) -> Result<Bucket, StoreEr
         owner: AccountId::from_number(record.owner).map_err(|_| corrupt("owner"))?,
         region: record.region.parse().map_err(|_| corrupt("region"))?,
         created: Timestamp::from_ms(record.created_ms),
+        versioning: record.versioning.map_or(Versioning::Never, Versioning::from),
+        lock: record.lock.as_ref().map(BucketLock::from),
     })
+}
+
+/// Stages what puts and deletes expect of a bucket that has, or had, versions.
+fn add_standing(commit: &mut Commit, record: &BucketRecord) {
+    if let Some(state) = record.versioning {
+        let standing = VersionedRecord { state, lock: record.lock.clone() };
+        commit.stage(|c| c.put(keys::versioned(record.incarnation), encode(&standing)));
+    }
 }
 
 #[cfg(test)]

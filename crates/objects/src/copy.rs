@@ -4,18 +4,18 @@
 //! **Invariant.** A copy's commit expects its source's fact unchanged. So a body that nothing names
 //! can never come to be named again, which is what lets the sweep delete it.
 
+use bytes::Bytes;
 use headwater_store::{Commit, CommitError};
 
-use crate::bucket::TRIES_MAX;
 use crate::object::Current;
-use crate::put::{Naming, add_object, new_record, target_of};
+use crate::put::{check_lock, new_record};
 use crate::records::keys;
 use crate::records::object::PlaceRecord;
 use crate::{Attributes, Bucket, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects};
 
 impl Objects {
-    /// Copies `source`, as it was read, to `key`. The copy has `attributes`; ETag and checksums are
-    /// the source's.
+    /// Copies `source`, the version that was read, to `key`. The copy has `attributes`; ETag and
+    /// checksums are the source's.
     ///
     /// # Errors
     /// [`ObjectError::Contended`] when the source was replaced since it was read: read it again.
@@ -28,52 +28,48 @@ impl Objects {
         attributes: Attributes,
         condition: &Condition,
     ) -> Result<ObjectInfo, ObjectError> {
-        let guard = keys::guard(to.incarnation);
-        let (source_fact, fact) = (
-            keys::current(from.incarnation, source.key.as_str()),
-            keys::current(to.incarnation, key.as_str()),
-        );
-        for _ in 0..TRIES_MAX {
-            let original = self.current(from, &source.key).await?;
+        check_lock(to, &attributes)?;
+        let mut tries = self.tries(to, key).await?;
+        loop {
+            let original = self.find(from, &source.key, Some(source.version)).await?;
             let original = original.filter(|o| o.lsn() == source.lsn).ok_or(ObjectError::Contended)?;
-            let Some(naming) = self.naming_of(from, &source.key, &original).await? else {
-                continue;
-            };
-            let old = self.current(to, key).await?;
-            condition.check(key, old.as_ref().map(|c| c.record.etag.as_str()))?;
-            let record = copied(&original, attributes.clone(), self.seams.clock.now());
-            let mut commit =
-                Commit::new().expect_present(guard.clone()).expect(source_fact.clone(), original.version);
-            if source_fact != fact {
-                condition.expect(&mut commit, fact.clone(), old.as_ref());
-            }
-            add_object(&mut commit, to, key, &record, naming, old.as_ref());
+            let line = self.line(to, key, tries.standing).await?;
+            condition.check(key, line.etag())?;
+            let now = self.seams.clock.now();
+            line.check_replaceable(now)?;
+            let body = self.inline_body_of(from, &source.key, &original).await?;
+            let mut commit = Commit::new().expect_present(keys::guard(to.incarnation));
+            let source_fact = original.fact_key(from.incarnation, &source.key);
+            original.expect(&mut commit, source_fact);
+            line.expect(&mut commit, condition);
+            let record = copied(&original, attributes.clone(), now);
+            let record = line.append(&mut commit, record, body, self.seams.chance.u64());
             match self.store.commit(commit).await {
                 Ok(committed) => {
-                    let replaced = old.as_ref().filter(|old| old.record.place != record.place);
-                    self.doomed.push(replaced.and_then(target_of));
+                    self.doomed.push(line.let_go(&record));
                     return Ok(Current { record, version: committed.lsn }.info(key));
                 }
-                Err(CommitError::Conflict(lost)) if lost == guard => self.same_bucket(to).await?,
-                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Conflict(lost)) => tries.lost(&lost).await?,
                 Err(e) => return Err(e.into()),
             }
         }
-        Err(ObjectError::Contended)
     }
 
-    /// What a copy's fact names; `None` when the source's inline body changed under our hands.
-    async fn naming_of(
+    /// The source's bytes if they lie inline.
+    ///
+    /// # Errors
+    /// [`ObjectError::Contended`] when they are another's by now.
+    async fn inline_body_of(
         &self,
         from: &Bucket,
         key: &ObjectKey,
         original: &Current,
-    ) -> Result<Option<Naming<'static>>, ObjectError> {
+    ) -> Result<Option<Bytes>, ObjectError> {
         if original.record.place != PlaceRecord::Inline {
-            return Ok(Some(Naming::Shared));
+            return Ok(None);
         }
-        let body = self.store.get(&keys::body(from.incarnation, key.as_str(), keys::NO_VERSION)).await?;
-        Ok(body.filter(|body| body.version == original.lsn()).map(|body| Naming::Inline(body.value)))
+        let body = self.inline_body(from, key, original).await?;
+        body.ok_or(ObjectError::Contended).map(Some)
     }
 }
 

@@ -9,6 +9,7 @@ use headwater_store::Store;
 use headwater_work::Work;
 
 use crate::sweep::{Doomed, Pins, Sweep};
+use crate::tries::Turns;
 
 /// How often everything is swept, beside the sweeps that deletions ask for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -23,6 +24,8 @@ pub struct Objects {
     pub(crate) doomed: Arc<Doomed>,
     /// Uploads whose parts are being read.
     pub(crate) pins: Arc<Pins>,
+    /// Where those wait who lost a race for a key.
+    pub(crate) turns: Turns,
 }
 
 impl Objects {
@@ -36,7 +39,7 @@ impl Objects {
 
     /// The engine alone: nothing is swept unless [`Objects::sweep`] is run. For tests and tools.
     pub fn without_sweep(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>, seams: Seams) -> Self {
-        Self { store, blobs, seams, doomed: Arc::default(), pins: Arc::default() }
+        Self { store, blobs, seams, doomed: Arc::default(), pins: Arc::default(), turns: Turns::default() }
     }
 
     /// The reconciler that removes bodies no fact names.

@@ -1,7 +1,10 @@
 //! How the engine says no, sorted by what the caller can do about it.
 
+use headwater_base::Timestamp;
 use headwater_blob::BlobError;
 use headwater_store::{CommitError, StoreError};
+
+use crate::VersionId;
 
 /// Why an operation on objects did not happen.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -12,6 +15,33 @@ pub enum ObjectError {
     /// There is no such object.
     #[error("object {0:?} does not exist")]
     NoSuchKey(String),
+    /// The object has no such version.
+    #[error("object {key:?} has no version {version}")]
+    NoSuchVersion {
+        /// The object's key.
+        key: String,
+        /// What was asked for.
+        version: VersionId,
+    },
+    /// The version asked for is a delete marker: there is nothing to read or change.
+    #[error("version {version} of object {key:?} is a delete marker")]
+    DeleteMarker {
+        /// The object's key.
+        key: String,
+        /// The marker's version.
+        version: VersionId,
+        /// When it was written.
+        modified: Timestamp,
+    },
+    /// Retention or a legal hold keeps the version.
+    #[error("a version of object {0:?} is locked")]
+    Locked(String),
+    /// The bucket has no object lock.
+    #[error("bucket {0:?} has no object lock")]
+    NoObjectLock(String),
+    /// The bucket's other settings don't allow it.
+    #[error("{0}")]
+    BucketState(&'static str),
     /// There is no such multipart upload; it may have been completed or aborted.
     #[error("upload {0:?} does not exist")]
     NoSuchUpload(String),

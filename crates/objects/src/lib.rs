@@ -9,19 +9,23 @@
 //!                                                       sweep ◄─ bodies no fact names
 //! ```
 //! **Invariants.** A body is durable before a fact names it. A blob is removed only when no fact
-//! names it and none can come to. A put reads nothing it depends on, so writers of one key never
-//! conflict: the last commit wins. Every put expects its bucket's guard.
+//! names it and none can come to. In a bucket without versions a put reads nothing it depends on, so
+//! writers of one key never conflict: the last commit wins. In one with versions each adds a row to
+//! its key's history (`history`). Every put expects its bucket's guard.
 //!
 //! **Failure.** A crash leaves at most bodies and references that nothing names; [`Sweep`] removes
 //! them. A damaged body is an error, never bytes.
 
 mod bucket;
+mod change;
 mod checksum;
 mod copy;
 mod delete;
 mod engine;
 mod error;
+mod history;
 mod list;
+mod lock;
 mod multipart;
 mod name;
 mod object;
@@ -31,6 +35,8 @@ mod records;
 mod references;
 mod stage;
 mod sweep;
+mod tries;
+mod version;
 
 pub use bucket::Bucket;
 // The kinds of failure inside an ObjectError, so that faces can tell them apart.
@@ -38,9 +44,11 @@ pub use headwater_blob::BlobError;
 pub use headwater_store::{CommitError, Lsn, StoreError};
 
 pub use checksum::ChecksumAlgorithm;
+pub use delete::{Deletion, Removal};
 pub use engine::Objects;
 pub use error::ObjectError;
-pub use list::{ListQuery, Listed, Listing};
+pub use list::{ListQuery, Listed, ListedVersion, Listing, VersionListing, VersionQuery};
+pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Period, Retention, RetentionMode};
 pub use multipart::{
     CompletedPart, PART_NUMBER_MAX, PartInfo, PartListing, UploadInfo, UploadListing, UploadOptions,
     UploadQuery, UploadedEntry,
@@ -52,3 +60,4 @@ pub use read::ObjectReader;
 pub use references::{blob_references, referenced_blob};
 pub use stage::{BodyStream, INLINE_BYTES_MAX, StagedBody};
 pub use sweep::Sweep;
+pub use version::{VersionId, Versioning};

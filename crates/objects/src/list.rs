@@ -3,11 +3,15 @@
 //! A page reads one snapshot. On meeting a common prefix it seeks past everything below it, so its
 //! cost is the entries returned, not the keys passed over.
 
+mod versions;
+
 use headwater_store::{Direction, Key, KeyRange, Lsn, Scanned, Snapshot, StoreError};
 
 use crate::object::info_of;
 use crate::records::keys;
 use crate::{Bucket, ObjectError, ObjectInfo, Objects};
+
+pub use versions::{ListedVersion, VersionListing, VersionQuery};
 
 /// The most rows read at once.
 const PAGE_ROWS: usize = 1000;
@@ -195,7 +199,7 @@ impl Fold<'_> {
     }
 
     /// The prefix that stands for `name`, if it folds.
-    fn common_prefix(&self, name: &str) -> Option<String> {
+    pub(crate) fn common_prefix(&self, name: &str) -> Option<String> {
         let delimiter = self.query.delimiter.as_deref().filter(|d| !d.is_empty())?;
         let rest = name.strip_prefix(&self.query.prefix)?;
         let at = rest.find(delimiter)?;

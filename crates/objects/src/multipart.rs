@@ -4,7 +4,7 @@
 //! ```text
 //! create    UPLOAD, UPLOAD_REF(upload ← UPLOAD)
 //! part n    PART n, and its body: PART_BODY n inline, or a blob and BLOB_REF(blob ← PART n)
-//! complete  CURRENT names the upload, LAYOUT, UPLOAD_REF(upload ← CURRENT); UPLOAD goes
+//! complete  CURRENT (or a VERSION) names the upload, LAYOUT, UPLOAD_REF(upload ← it); UPLOAD goes
 //! abort     UPLOAD goes; its reference, now stale, leads the sweep to the parts
 //! ```
 //! **Invariants.** A part is added only while its `UPLOAD` fact is there. Completing expects every
@@ -21,14 +21,16 @@ use headwater_base::Timestamp;
 use headwater_store::{Commit, CommitError, Direction, KeyRange, Scanned, StoreError};
 
 use crate::bucket::TRIES_MAX;
-use crate::put::{reference, release, target_of_place};
+use crate::put::{check_lock, reference, release, target_of_place};
 use crate::records::bucket::Present;
 use crate::records::object::PlaceRecord;
 use crate::records::upload::{PartRecord, UploadRecord};
 use crate::records::{decode, encode, keys};
 use crate::stage::Place;
 use crate::sweep::Target;
-use crate::{Attributes, Bucket, ChecksumAlgorithm, ObjectError, ObjectKey, Objects, StagedBody, UploadId};
+use crate::{
+    Attributes, Bucket, ChecksumAlgorithm, ObjectError, ObjectKey, ObjectLock, Objects, StagedBody, UploadId,
+};
 
 pub use complete::CompletedPart;
 pub use listing::{PartListing, UploadListing, UploadQuery, UploadedEntry};
@@ -90,7 +92,8 @@ impl Objects {
         attributes: Attributes,
         options: UploadOptions,
     ) -> Result<UploadId, ObjectError> {
-        let now = self.seams.clock.now();
+        check_lock(bucket, &attributes)?;
+        let (now, lock) = (self.seams.clock.now(), attributes.lock);
         let id = (u128::from(now.ms() as u64) << 64) | u128::from(self.seams.chance.u64());
         let id = UploadId(id.to_be_bytes());
         let record = UploadRecord {
@@ -101,6 +104,9 @@ impl Objects {
             tags: attributes.tags,
             algorithm: options.algorithm.map(|a| a.name().to_owned()),
             composite: options.composite,
+            retention_mode: lock.retention.map(|retention| retention.mode.into()),
+            retain_until_ms: lock.retention.map(|retention| retention.until.ms()),
+            hold: lock.hold,
         };
         let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
         for _ in 0..TRIES_MAX {
@@ -263,6 +269,7 @@ fn upload_info(key: ObjectKey, id: UploadId, record: UploadRecord) -> UploadInfo
             metadata: record.metadata,
             tags: record.tags,
             system: BTreeMap::new(),
+            lock: ObjectLock::of(record.retention_mode, record.retain_until_ms, record.hold),
         },
         options: UploadOptions {
             algorithm: record.algorithm.as_deref().and_then(ChecksumAlgorithm::named),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use headwater_base::Timestamp;
-use headwater_store::{Key, Lsn, Scanned, StoreError};
+use headwater_store::{Commit, Fact, Key, Lsn, Scanned, StoreError};
 
-use crate::ObjectKey;
 use crate::records::object::ObjectRecord;
 use crate::records::{decode, keys};
+use crate::version::Named;
+use crate::{ObjectKey, ObjectLock, VersionId};
 
 /// An object as listed or read, without its body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,8 +28,8 @@ pub struct ObjectInfo {
     pub attributes: Attributes,
     /// The checksums kept with it.
     pub checksums: Checksums,
-    /// The version id, when the bucket is versioned.
-    pub version_id: Option<String>,
+    /// Which version of its key it is; the null version in a bucket that never had versions.
+    pub version: VersionId,
 }
 
 /// What a writer says about an object.
@@ -46,6 +47,8 @@ pub struct Attributes {
     /// Free-form facts of the program itself (plan id, ranges, rows, digest of a delivery), never
     /// shown to S3 clients.
     pub system: BTreeMap<String, String>,
+    /// What holds the version.
+    pub lock: ObjectLock,
 }
 
 /// Checksums of a body, base64 as S3 writes them, by algorithm name (`CRC32`, `CRC32C`,
@@ -58,7 +61,7 @@ pub struct Checksums {
     pub composite: bool,
 }
 
-/// The current object as stored, with the version of its fact.
+/// An object as stored, with the version of the fact it was read from.
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) record: ObjectRecord,
@@ -66,7 +69,7 @@ pub(crate) struct Current {
 }
 
 impl Current {
-    pub(crate) fn read(key: &Key, fact: &headwater_store::Fact) -> Result<Self, StoreError> {
+    pub(crate) fn read(key: &Key, fact: &Fact) -> Result<Self, StoreError> {
         Ok(Self { record: decode(key, &fact.value)?, version: fact.version })
     }
 
@@ -75,8 +78,30 @@ impl Current {
         self.record.lsn.map_or(self.version, Lsn)
     }
 
+    /// Which version of its key it is.
+    pub(crate) fn id(&self) -> VersionId {
+        self.record.id()
+    }
+
+    /// The fact that names its body: its row, or `CURRENT` of a plain key.
+    pub(crate) fn fact_key(&self, incarnation: u64, key: &ObjectKey) -> Key {
+        match self.record.seq {
+            Some(seq) => keys::version(incarnation, key.as_str(), seq),
+            None => keys::current(incarnation, key.as_str()),
+        }
+    }
+
+    pub(crate) fn is_marker(&self) -> bool {
+        self.record.marker == Some(true)
+    }
+
+    /// Makes `commit` depend on its fact, which is `key`, being as it was read.
+    pub(crate) fn expect(&self, commit: &mut Commit, key: Key) {
+        commit.stage(|c| c.expect(key, self.version));
+    }
+
     pub(crate) fn info(self, key: &ObjectKey) -> ObjectInfo {
-        let lsn = self.lsn();
+        let (lsn, version, lock) = (self.lsn(), self.id(), self.record.lock());
         let ObjectRecord { size, etag, modified_ms, content_type, headers, metadata, tags, system, .. } =
             self.record;
         ObjectInfo {
@@ -85,17 +110,30 @@ impl Current {
             etag,
             modified: Timestamp::from_ms(modified_ms),
             lsn,
-            attributes: Attributes { content_type, headers, metadata, tags, system },
+            attributes: Attributes { content_type, headers, metadata, tags, system, lock },
             checksums: Checksums { values: self.record.checksums, composite: self.record.composite },
-            version_id: None,
+            version,
         }
     }
 }
 
-/// Reads one row of a scan over `CURRENT` facts.
-pub(crate) fn info_of(row: &Scanned) -> Result<ObjectInfo, StoreError> {
+impl ObjectRecord {
+    /// Which version of its key it is.
+    pub(crate) fn id(&self) -> VersionId {
+        VersionId(self.seq.zip(self.nonce).map(|(seq, nonce)| Named { seq, nonce }))
+    }
+}
+
+/// Reads one row of a scan over `CURRENT` or `VERSION` facts.
+pub(crate) fn row_of(row: &Scanned) -> Result<(ObjectKey, Current), StoreError> {
     let corrupt = || StoreError::Corrupt(format!("{:?}: not an object's key", row.key));
     let name = keys::object_key_of(&row.key).ok_or_else(corrupt)?;
     let key = ObjectKey::new(&name).map_err(|_| corrupt())?;
-    Ok(Current::read(&row.key, &row.fact)?.info(&key))
+    Ok((key, Current::read(&row.key, &row.fact)?))
+}
+
+/// Reads one row of a scan over `CURRENT` facts.
+pub(crate) fn info_of(row: &Scanned) -> Result<ObjectInfo, StoreError> {
+    let (key, current) = row_of(row)?;
+    Ok(current.info(&key))
 }

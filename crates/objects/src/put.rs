@@ -1,9 +1,10 @@
 //! Puts: the commit that makes a staged body an object.
 //!
-//! A put looks at the object it replaces only to release what that one names; it does not depend on
-//! what it saw, so writers of one key never conflict and the last commit wins. If another writer
-//! slipped in between, the reference of *its* body stays behind, stale; the sweep holds references
-//! against the facts that should name them and removes stale ones.
+//! A put in a bucket without versions looks at the object it replaces only to release what that one
+//! names; it does not depend on what it saw, so writers of one key never conflict and the last commit
+//! wins. If another writer slipped in between, the reference of *its* body stays behind, stale; the
+//! sweep holds references against the facts that should name them and removes stale ones. What a put
+//! is in a bucket with versions, `history` says.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +13,9 @@ use headwater_base::Timestamp;
 use headwater_blob::BlobId;
 use headwater_store::{Commit, CommitError, Key};
 
-use crate::bucket::TRIES_MAX;
 use crate::object::Current;
-use crate::records::bucket::Present;
+use crate::records::keys;
 use crate::records::object::{ObjectRecord, PlaceRecord};
-use crate::records::{encode, keys};
 use crate::stage::Place;
 use crate::sweep::Target;
 use crate::{
@@ -63,11 +62,13 @@ impl Condition {
 }
 
 impl Objects {
-    /// Adds to `commit`: this bucket still exists, and from this commit on `key` is this body.
-    /// Replaces what was there (its body is swept). `modified` becomes its time.
+    /// Adds to `commit`: this bucket still exists, and from this commit on `key` is this body. In a
+    /// bucket without versions it replaces what was there (its body is swept); in one with versions it
+    /// is a new one, and the commit conflicts when another writer of the key comes first. `modified`
+    /// becomes its time.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's; [`ObjectError::Locked`] when what it would replace is held.
     pub async fn stage_put(
         &self,
         commit: &mut Commit,
@@ -77,11 +78,13 @@ impl Objects {
         attributes: Attributes,
         modified: Timestamp,
     ) -> Result<(), ObjectError> {
-        let old = self.current(bucket, key).await?;
+        let line = self.line(bucket, key, self.standing_now(bucket).await?).await?;
+        line.check_replaceable(self.seams.clock.now())?;
         let record = record_of(body, attributes, modified);
         commit.stage(|c| c.expect_present(keys::guard(bucket.incarnation)));
-        add_object(commit, bucket, key, &record, Naming::Staged(&body.place), old.as_ref());
-        self.doomed.push(old.as_ref().and_then(target_of));
+        line.expect(commit, &Condition::Anything);
+        let record = line.append(commit, record, inline_of(body), self.seams.chance.u64());
+        self.doomed.push(line.let_go(&record));
         Ok(())
     }
 
@@ -112,68 +115,27 @@ impl Objects {
         attributes: Attributes,
         condition: &Condition,
     ) -> Result<ObjectInfo, ObjectError> {
-        let record = record_of(body, attributes, self.seams.clock.now());
-        self.put_record(bucket, key, record, condition, |commit, record, old| {
-            add_object(commit, bucket, key, record, Naming::Staged(&body.place), old);
-        })
-        .await
-    }
-
-    /// Commits an object whose facts `add` stages, retrying while others interfere.
-    pub(crate) async fn put_record(
-        &self,
-        bucket: &Bucket,
-        key: &ObjectKey,
-        record: ObjectRecord,
-        condition: &Condition,
-        add: impl Fn(&mut Commit, &ObjectRecord, Option<&Current>) + Send,
-    ) -> Result<ObjectInfo, ObjectError> {
-        let guard = keys::guard(bucket.incarnation);
-        for _ in 0..TRIES_MAX {
-            let old = self.current(bucket, key).await?;
-            condition.check(key, old.as_ref().map(|c| c.record.etag.as_str()))?;
-            let mut commit = Commit::new().expect_present(guard.clone());
-            condition.expect(&mut commit, keys::current(bucket.incarnation, key.as_str()), old.as_ref());
-            add(&mut commit, &record, old.as_ref());
+        check_lock(bucket, &attributes)?;
+        let now = self.seams.clock.now();
+        let record = record_of(body, attributes, now);
+        let mut tries = self.tries(bucket, key).await?;
+        loop {
+            let line = self.line(bucket, key, tries.standing).await?;
+            condition.check(key, line.etag())?;
+            line.check_replaceable(now)?;
+            let mut commit = Commit::new().expect_present(keys::guard(bucket.incarnation));
+            line.expect(&mut commit, condition);
+            let nonce = self.seams.chance.u64();
+            let record = line.append(&mut commit, record.clone(), inline_of(body), nonce);
             match self.store.commit(commit).await {
                 Ok(committed) => {
-                    self.doomed.push(old.as_ref().and_then(target_of));
+                    self.doomed.push(line.let_go(&record));
                     return Ok(Current { record, version: committed.lsn }.info(key));
                 }
-                Err(CommitError::Conflict(lost)) if lost == guard => self.same_bucket(bucket).await?,
-                Err(CommitError::Conflict(lost))
-                    if lost == keys::current(bucket.incarnation, key.as_str()) => {}
-                Err(CommitError::Conflict(_)) => return Err(ObjectError::Contended),
+                Err(CommitError::Conflict(lost)) => tries.lost(&lost).await?,
                 Err(e) => return Err(e.into()),
             }
         }
-        Err(ObjectError::Contended)
-    }
-
-    /// Replaces an object's tags. Its body, times and LSN stay as they are.
-    ///
-    /// # Errors
-    /// [`ObjectError::NoSuchKey`].
-    pub async fn set_tags(
-        &self,
-        bucket: &Bucket,
-        key: &ObjectKey,
-        tags: BTreeMap<String, String>,
-    ) -> Result<(), ObjectError> {
-        let fact = keys::current(bucket.incarnation, key.as_str());
-        for _ in 0..TRIES_MAX {
-            let current = self.current(bucket, key).await?;
-            let current = current.ok_or_else(|| ObjectError::NoSuchKey(key.as_str().to_owned()))?;
-            let (lsn, version) = (current.lsn(), current.version);
-            let record = ObjectRecord { tags: tags.clone(), lsn: Some(lsn.0), ..current.record };
-            let commit = Commit::new().expect(fact.clone(), version).put(fact.clone(), encode(&record));
-            match self.store.commit(commit).await {
-                Ok(_) => return Ok(()),
-                Err(CommitError::Conflict(_)) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Err(ObjectError::Contended)
     }
 
     /// The current object's fact.
@@ -190,14 +152,23 @@ impl Objects {
     }
 }
 
-/// What a new object's fact names.
-pub(crate) enum Naming<'a> {
-    /// A staged body.
-    Staged(&'a Place),
-    /// A body kept inline elsewhere, copied here.
-    Inline(Bytes),
-    /// What the record's place says: a blob or an upload that another fact names, too.
-    Shared,
+/// The bytes of a staged body that lie inline.
+fn inline_of(body: &StagedBody) -> Option<Bytes> {
+    match &body.place {
+        Place::Inline(bytes) => Some(bytes.clone()),
+        Place::Blob(_) => None,
+    }
+}
+
+/// Whether the bucket can keep what a writer asks to be held.
+///
+/// # Errors
+/// [`ObjectError::NoObjectLock`].
+pub(crate) fn check_lock(bucket: &Bucket, attributes: &Attributes) -> Result<(), ObjectError> {
+    if !attributes.lock.is_empty() && bucket.lock.is_none() {
+        return Err(ObjectError::NoObjectLock(bucket.name.as_str().to_owned()));
+    }
+    Ok(())
 }
 
 fn record_of(body: &StagedBody, attributes: Attributes, modified: Timestamp) -> ObjectRecord {
@@ -217,8 +188,8 @@ pub(crate) fn new_record(
     attributes: Attributes,
     checksums: Checksums,
 ) -> ObjectRecord {
-    let Attributes { content_type, headers, metadata, tags, system } = attributes;
-    ObjectRecord {
+    let Attributes { content_type, headers, metadata, tags, system, lock } = attributes;
+    let mut record = ObjectRecord {
         size,
         etag,
         modified_ms: modified.ms(),
@@ -231,7 +202,15 @@ pub(crate) fn new_record(
         checksums: checksums.values,
         composite: checksums.composite,
         lsn: None,
-    }
+        seq: None,
+        nonce: None,
+        marker: None,
+        retention_mode: None,
+        retain_until_ms: None,
+        hold: None,
+    };
+    lock.write(&mut record);
+    record
 }
 
 /// What an object keeps of the checksums taken: those that were asked for, else CRC64NVME.
@@ -242,35 +221,6 @@ fn kept_checksums(taken: &BTreeMap<ChecksumAlgorithm, String>) -> BTreeMap<Strin
         .filter(|(algorithm, _)| !asked || **algorithm != ChecksumAlgorithm::Crc64Nvme)
         .map(|(algorithm, value)| (algorithm.name().to_owned(), value.clone()))
         .collect()
-}
-
-/// Stages an object: its fact, its body or the reference to it, and the release of the old one.
-pub(crate) fn add_object(
-    commit: &mut Commit,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    record: &ObjectRecord,
-    naming: Naming<'_>,
-    old: Option<&Current>,
-) {
-    let fact = keys::current(bucket.incarnation, key.as_str());
-    let body = keys::body(bucket.incarnation, key.as_str(), keys::NO_VERSION);
-    commit.stage(|c| c.put(fact.clone(), encode(record)));
-    let bytes = match naming {
-        Naming::Staged(Place::Inline(bytes)) => Some(bytes.clone()),
-        Naming::Inline(bytes) => Some(bytes),
-        Naming::Staged(Place::Blob(_)) | Naming::Shared => None,
-    };
-    commit.stage(|c| match bytes {
-        Some(bytes) => c.put(body, bytes),
-        None => c.delete(body),
-    });
-    if let Some(reference) = reference(&record.place, &fact) {
-        commit.stage(|c| c.put(reference, encode(&Present {})));
-    }
-    if let Some(old) = old.filter(|old| old.record.place != record.place) {
-        release(commit, &old.record.place, &fact);
-    }
 }
 
 /// The reference fact of a body that lies outside the fact that names it.
@@ -291,11 +241,7 @@ pub(crate) fn release(commit: &mut Commit, place: &PlaceRecord, namer: &Key) {
     }
 }
 
-/// What the sweep should look at when this object is gone.
-pub(crate) fn target_of(old: &Current) -> Option<Target> {
-    target_of_place(&old.record.place)
-}
-
+/// What the sweep should look at when what lay there is gone.
 pub(crate) fn target_of_place(place: &PlaceRecord) -> Option<Target> {
     match place {
         PlaceRecord::Inline => None,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use headwater_base::Timestamp;
 use headwater_blob::{BlobError, BlobId, BlobReader};
 use headwater_store::StoreError;
 
@@ -19,7 +20,7 @@ use crate::records::object::PlaceRecord;
 use crate::records::upload::{LayoutRecord, PartRecord};
 use crate::records::{decode, keys};
 use crate::sweep::Pin;
-use crate::{Bucket, ObjectError, ObjectInfo, ObjectKey, Objects};
+use crate::{Bucket, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId};
 
 /// The largest piece of a stream.
 const PIECE_BYTES: usize = 1 << 20;
@@ -56,8 +57,37 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NoSuchKey`].
     pub async fn head(&self, bucket: &Bucket, key: &ObjectKey) -> Result<ObjectInfo, ObjectError> {
-        let current = self.current(bucket, key).await?;
-        Ok(current.ok_or_else(|| ObjectError::NoSuchKey(key.as_str().to_owned()))?.info(key))
+        self.head_version(bucket, key, None).await
+    }
+
+    /// What a version is; the current one if none is named.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchKey`] when there is no current one; [`ObjectError::NoSuchVersion`] and
+    /// [`ObjectError::DeleteMarker`] of one that is named.
+    pub async fn head_version(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<ObjectInfo, ObjectError> {
+        Ok(self.demand(bucket, key, version).await?.info(key))
+    }
+
+    /// The delete marker that is the newest version of the key, if that is one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn newest_marker(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Option<VersionId>, ObjectError> {
+        let Some((history, _)) = self.history(bucket, key).await? else {
+            return Ok(None);
+        };
+        let row = self.row(bucket, key, history.newest).await?;
+        Ok(row.filter(Current::is_marker).map(|row| row.id()))
     }
 
     /// Opens the object.
@@ -65,11 +95,23 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NoSuchKey`]; [`ObjectError::Blob`] when the body is damaged.
     pub async fn open(&self, bucket: &Bucket, key: &ObjectKey) -> Result<ObjectReader, ObjectError> {
+        self.open_version(bucket, key, None).await
+    }
+
+    /// Opens a version; the current one if none is named.
+    ///
+    /// # Errors
+    /// Those of [`Objects::head_version`]; [`ObjectError::Blob`] when the body is damaged.
+    pub async fn open_version(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<ObjectReader, ObjectError> {
         for _ in 0..TRIES_MAX {
-            let current = self.current(bucket, key).await?;
-            let current = current.ok_or_else(|| ObjectError::NoSuchKey(key.as_str().to_owned()))?;
-            if let Some(body) = self.open_body(bucket, key, &current).await? {
-                return Ok(ObjectReader { info: current.info(key), body });
+            let found = self.demand(bucket, key, version).await?;
+            if let Some(body) = self.open_body(bucket, key, version, &found).await? {
+                return Ok(ObjectReader { info: found.info(key), body });
             }
         }
         let lost =
@@ -77,30 +119,76 @@ impl Objects {
         Err(lost.into())
     }
 
-    /// The body that `current` names, or `None` when it is another's by now.
+    /// A version that can be read, or the error that says why not.
+    pub(crate) async fn demand(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Current, ObjectError> {
+        let name = || key.as_str().to_owned();
+        match (self.find(bucket, key, version).await?, version) {
+            (Some(found), Some(version)) if found.is_marker() => {
+                let modified = Timestamp::from_ms(found.record.modified_ms);
+                Err(ObjectError::DeleteMarker { key: name(), version, modified })
+            }
+            (Some(found), _) => Ok(found),
+            (None, Some(version)) => Err(ObjectError::NoSuchVersion { key: name(), version }),
+            (None, None) => Err(ObjectError::NoSuchKey(name())),
+        }
+    }
+
+    /// What GET sees, or the fact of the version that is named: its row, or `CURRENT` of a plain key.
+    pub(crate) async fn find(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Option<Current>, ObjectError> {
+        let Some(version) = version else {
+            return self.current(bucket, key).await;
+        };
+        if let Some(named) = version.0 {
+            return Ok(self.row(bucket, key, named.seq).await?.filter(|row| row.id() == version));
+        }
+        for _ in 0..TRIES_MAX {
+            if let Some(plain) = self.current(bucket, key).await?.filter(|c| c.record.seq.is_none()) {
+                return Ok(Some(plain));
+            }
+            let Some((history, _)) = self.history(bucket, key).await? else {
+                return Ok(None);
+            };
+            let Some(seq) = history.null else {
+                return Ok(None);
+            };
+            // Another null version may have come in its place meanwhile.
+            if let Some(row) = self.row(bucket, key, seq).await?.filter(|row| row.id().is_null()) {
+                return Ok(Some(row));
+            }
+        }
+        Err(ObjectError::Contended)
+    }
+
+    /// The body that `found` names, or `None` when it is another's by now.
     async fn open_body(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
-        current: &Current,
+        version: Option<VersionId>,
+        found: &Current,
     ) -> Result<Option<Body>, ObjectError> {
-        match &current.record.place {
-            PlaceRecord::Inline => {
-                let body =
-                    self.store.get(&keys::body(bucket.incarnation, key.as_str(), keys::NO_VERSION)).await?;
-                let body = body.filter(|body| body.version == current.lsn());
-                Ok(body.map(|body| Body::Inline(body.value)))
-            }
+        match &found.record.place {
+            PlaceRecord::Inline => Ok(self.inline_body(bucket, key, found).await?.map(Body::Inline)),
             PlaceRecord::Blob(id) => match self.blobs.open(BlobId(**id)).await {
-                Ok(reader) if reader.len() == current.record.size => Ok(Some(Body::Blob(reader))),
+                Ok(reader) if reader.len() == found.record.size => Ok(Some(Body::Blob(reader))),
                 Ok(_) => Err(ObjectError::Blob(BlobError::Damaged(BlobId(**id)))),
                 Err(BlobError::NotFound(_)) => Ok(None),
                 Err(e) => Err(e.into()),
             },
             PlaceRecord::Parts(upload) => {
                 let pin = self.pins.pin(**upload);
-                let again = self.current(bucket, key).await?;
-                if again.is_none_or(|again| again.record.place != current.record.place) {
+                let again = self.find(bucket, key, version).await?;
+                if again.is_none_or(|again| again.record.place != found.record.place) {
                     return Ok(None);
                 }
                 let ends = self.part_ends(**upload).await?;
@@ -108,6 +196,18 @@ impl Objects {
                 Ok(Some(Body::Parts(Arc::new(parts))))
             }
         }
+    }
+
+    /// The inline body that `found` names, or `None` when it is another's by now.
+    pub(crate) async fn inline_body(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        found: &Current,
+    ) -> Result<Option<Bytes>, ObjectError> {
+        let seq = found.record.seq.unwrap_or(keys::PLAIN_SEQ);
+        let body = self.store.get(&keys::body(bucket.incarnation, key.as_str(), seq)).await?;
+        Ok(body.filter(|body| body.version == found.lsn()).map(|body| body.value))
     }
 
     async fn part_ends(&self, upload: [u8; 16]) -> Result<Vec<(u32, u64)>, ObjectError> {

@@ -8,7 +8,9 @@
 //! A reference `(blob, namer)` is true when the namer's fact names the blob in the snapshot. Stale
 //! ones (left when two writers of one key cross) are removed with an expect on their version.
 //! Uploads are handled the same way, one level up: parts are named by their upload, an upload by
-//! the `UPLOAD` fact while it is under way and by `CURRENT` facts once completed.
+//! the `UPLOAD` fact while it is under way and by the objects' facts once completed. An object's fact
+//! is `CURRENT` of a plain key and the `VERSION` row of one with versions, whose `CURRENT` is but a
+//! copy and names nothing.
 //!
 //! **Why nothing that is needed goes.** A blob's first namer is committed while its upload handle
 //! lives, and the handle keeps it off the list; the snapshot is taken after the list. A later namer
@@ -21,7 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use headwater_blob::BlobId;
-use headwater_store::{Commit, CommitError, Direction, Key, KeyRange, Scanned, Snapshot, StoreError};
+use headwater_store::{Commit, CommitError, Direction, Key, KeyRange, Kind, Scanned, Snapshot, StoreError};
 use headwater_work::{Pass, Reconciler, Signal, TaskResult};
 
 use crate::put::release;
@@ -341,7 +343,10 @@ async fn names_blob(snapshot: &dyn Snapshot, reference: &Key, id: BlobId) -> Res
         return Ok(false);
     };
     let place = match namer.reader().kind() {
-        Some(keys::CURRENT) => decode::<ObjectRecord>(&namer, &fact.value)?.place,
+        Some(kind @ (keys::CURRENT | keys::VERSION)) => match object_place(kind, &namer, &fact.value)? {
+            Some(place) => place,
+            None => return Ok(false),
+        },
         Some(keys::PART) => decode::<PartRecord>(&namer, &fact.value)?.place,
         // A namer of a kind this program does not know: leave the blob alone.
         _ => return Ok(true),
@@ -362,9 +367,9 @@ async fn names_upload(
         return Ok(false);
     };
     match namer.reader().kind() {
-        Some(keys::CURRENT) => {
-            let record: ObjectRecord = decode(&namer, &fact.value)?;
-            Ok(record.place == PlaceRecord::Parts(upload.into()))
+        Some(kind @ (keys::CURRENT | keys::VERSION)) => {
+            let place = object_place(kind, &namer, &fact.value)?;
+            Ok(place == Some(PlaceRecord::Parts(upload.into())))
         }
         // Under way, as long as its bucket stands.
         Some(keys::UPLOAD) => match keys::incarnation_of(&namer) {
@@ -373,4 +378,11 @@ async fn names_upload(
         },
         _ => Ok(true),
     }
+}
+
+/// Where the body lies that an object's fact names; a copy of a row names none.
+fn object_place(kind: Kind, namer: &Key, value: &[u8]) -> Result<Option<PlaceRecord>, StoreError> {
+    let record: ObjectRecord = decode(namer, value)?;
+    let is_copy = kind == keys::CURRENT && record.seq.is_some();
+    Ok((!is_copy).then_some(record.place))
 }

@@ -16,6 +16,13 @@ pub(crate) struct Codec {
     pub(crate) objects: Objects,
 }
 
+impl Codec {
+    /// The time.
+    pub(crate) fn now(&self) -> headwater_base::Timestamp {
+        self.objects.seams().clock.now()
+    }
+}
+
 /// What an operation answers.
 pub(crate) type Answer<T> = Result<S3Response<T>, Refusal>;
 
@@ -65,9 +72,12 @@ operations! {
     delete_objects: DeleteObjectsInput => DeleteObjectsOutput, ops::delete_objects::call;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput, ops::head_bucket::location;
     get_bucket_tagging: GetBucketTaggingInput => GetBucketTaggingOutput, ops::bucket_tagging::get;
-    get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput, ops::head_bucket::versioning;
+    get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput, ops::bucket_versioning::get;
     get_object: GetObjectInput => GetObjectOutput, ops::get_object::call;
     get_object_attributes: GetObjectAttributesInput => GetObjectAttributesOutput, ops::get_object_attributes::call;
+    get_object_legal_hold: GetObjectLegalHoldInput => GetObjectLegalHoldOutput, ops::object_legal_hold::get;
+    get_object_lock_configuration: GetObjectLockConfigurationInput => GetObjectLockConfigurationOutput, ops::object_lock::get;
+    get_object_retention: GetObjectRetentionInput => GetObjectRetentionOutput, ops::object_retention::get;
     get_object_tagging: GetObjectTaggingInput => GetObjectTaggingOutput, ops::object_tagging::get;
     head_bucket: HeadBucketInput => HeadBucketOutput, ops::head_bucket::call;
     head_object: HeadObjectInput => HeadObjectOutput, ops::head_object::call;
@@ -78,7 +88,11 @@ operations! {
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output, ops::list_objects_v2::call;
     list_parts: ListPartsInput => ListPartsOutput, ops::list_parts::call;
     put_bucket_tagging: PutBucketTaggingInput => PutBucketTaggingOutput, ops::bucket_tagging::put;
+    put_bucket_versioning: PutBucketVersioningInput => PutBucketVersioningOutput, ops::bucket_versioning::put;
     put_object: PutObjectInput => PutObjectOutput, ops::put_object::call;
+    put_object_legal_hold: PutObjectLegalHoldInput => PutObjectLegalHoldOutput, ops::object_legal_hold::put;
+    put_object_lock_configuration: PutObjectLockConfigurationInput => PutObjectLockConfigurationOutput, ops::object_lock::put;
+    put_object_retention: PutObjectRetentionInput => PutObjectRetentionOutput, ops::object_retention::put;
     put_object_tagging: PutObjectTaggingInput => PutObjectTaggingOutput, ops::object_tagging::put;
     upload_part: UploadPartInput => UploadPartOutput, ops::upload_part::call;
     upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput, ops::upload_part_copy::call;

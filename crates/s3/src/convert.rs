@@ -91,14 +91,6 @@ pub(crate) fn upload_id(text: &str) -> Result<UploadId, Refusal> {
     UploadId::parse(text).ok_or_else(|| headwater_objects::ObjectError::NoSuchUpload(text.to_owned()).into())
 }
 
-/// Buckets have no versions here: the only one there is is `null`.
-pub(crate) fn only_version(version: Option<&str>) -> Result<(), Refusal> {
-    match version {
-        None | Some("null") => Ok(()),
-        Some(_) => Err(Refusal::new(404, "NoSuchVersion", "The specified version does not exist.")),
-    }
-}
-
 /// An ETag as S3 writes it, in quotes.
 pub(crate) fn etag(text: &str) -> ETag {
     ETag::Strong(text.to_owned())
@@ -107,6 +99,16 @@ pub(crate) fn etag(text: &str) -> ETag {
 /// A moment, to the millisecond.
 pub(crate) fn time(at: Timestamp) -> dto::Timestamp {
     (UNIX_EPOCH + Duration::from_millis(u64::try_from(at.ms()).unwrap_or(0))).into()
+}
+
+/// A moment as a client gave it, to the millisecond.
+pub(crate) fn moment(at: &dto::Timestamp) -> Timestamp {
+    // Seconds of the epoch: the codec's other forms leave out what zone the client spoke of.
+    let mut text = Vec::new();
+    let written = at.format(dto::TimestampFormat::EpochSeconds, &mut text).is_ok();
+    let read = std::str::from_utf8(&text).ok().filter(|_| written);
+    let seconds = read.and_then(|text| text.parse::<f64>().ok()).unwrap_or(f64::MAX);
+    Timestamp::from_ms((seconds * 1000.0).round() as i64)
 }
 
 /// A name in a listing, encoded if the client asked for it.
@@ -162,7 +164,7 @@ pub(crate) fn attributes(
         ));
     }
     let tags = tagging.map(tags::from_header).transpose()?.unwrap_or_default();
-    Ok(Attributes { content_type, headers: kept, metadata, tags, system: BTreeMap::new() })
+    Ok(Attributes { content_type, headers: kept, metadata, tags, ..Attributes::default() })
 }
 
 /// The standard headers an object was put with, for its answers, without those the client overrides.
@@ -205,6 +207,16 @@ pub(crate) fn write_condition(
             "A header you provided implies functionality that is not implemented",
         )),
     }
+}
+
+/// What must hold for a write, from its headers: for operations whose input lacks them.
+pub(crate) fn write_condition_of(headers: &HeaderMap) -> Result<Condition, Refusal> {
+    let read = |name: HeaderName| {
+        let value = headers.get(name).map(|value| ETagCondition::parse_http_header(value.as_bytes()));
+        value.transpose().map_err(|_| Refusal::invalid_argument("An entity tag is malformed"))
+    };
+    let (if_match, if_none_match) = (read(http::header::IF_MATCH)?, read(http::header::IF_NONE_MATCH)?);
+    write_condition(if_match.as_ref(), if_none_match.as_ref())
 }
 
 /// What must hold for a read (RFC 9110, in its order of precedence).
@@ -275,7 +287,7 @@ mod tests {
             lsn: Lsn(1),
             attributes: Attributes::default(),
             checksums: Checksums::default(),
-            version_id: None,
+            version: headwater_objects::VersionId::NULL,
         }
     }
 
@@ -306,6 +318,13 @@ mod tests {
         assert_eq!(encoded, "a%20b/%C3%BC%2B%25%26%01");
         assert_eq!(percent_encoding::percent_decode_str(&encoded).decode_utf8().unwrap(), name);
         assert_eq!(listed(name, false), name);
+    }
+
+    #[test]
+    fn moments_are_of_their_zone() {
+        let read = |text: &str| moment(&dto::Timestamp::parse(dto::TimestampFormat::DateTime, text).unwrap());
+        assert_eq!(read("2030-01-01T00:00:00.123Z"), Timestamp::from_ms(1_893_456_000_123));
+        assert_eq!(read("2030-01-01T02:00:00+02:00"), Timestamp::from_ms(1_893_456_000_000));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use headwater_wire::Fault;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use s3s::{S3Error, S3ErrorCode};
 
+use crate::versions;
+
 /// Why an operation did not happen, as S3 says it.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
@@ -48,6 +50,23 @@ impl Refusal {
         Self::new(403, "AccessDenied", "Access Denied")
     }
 
+    pub(crate) fn malformed_xml() -> Self {
+        Self::new(
+            400,
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
+    }
+
+    /// A version that nobody ever locked.
+    pub(crate) fn no_object_lock() -> Self {
+        Self::new(
+            404,
+            "NoSuchObjectLockConfiguration",
+            "The specified object does not have a ObjectLock configuration",
+        )
+    }
+
     fn internal() -> Self {
         Self::new(500, "InternalError", "We encountered an internal error. Please try again.")
     }
@@ -84,6 +103,17 @@ impl From<ObjectError> for Refusal {
                 Self::new(404, "NoSuchBucket", "The specified bucket does not exist")
             }
             ObjectError::NoSuchKey(_) => Self::new(404, "NoSuchKey", "The specified key does not exist."),
+            ObjectError::NoSuchVersion { .. } => {
+                Self::new(404, "NoSuchVersion", "The specified version does not exist.")
+            }
+            ObjectError::DeleteMarker { version, modified, .. } => versions::is_marker(version, modified),
+            ObjectError::Locked(_) => {
+                Self::new(403, "AccessDenied", "Access Denied because object protected by object lock.")
+            }
+            ObjectError::NoObjectLock(_) => {
+                Self::invalid_request("Bucket is missing Object Lock Configuration")
+            }
+            ObjectError::BucketState(why) => Self::new(409, "InvalidBucketState", why),
             ObjectError::NoSuchUpload(_) => Self::new(
                 404,
                 "NoSuchUpload",

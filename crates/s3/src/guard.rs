@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use headwater_base::Arn;
-use headwater_objects::{Bucket, BucketName, Objects};
+use headwater_objects::{Bucket, BucketName, Objects, VersionId};
 use headwater_wire::Access;
 use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
@@ -18,6 +18,7 @@ use s3s::{S3Result, s3_error};
 
 use crate::arrival::Arrival;
 use crate::fault::Refusal;
+use crate::lock;
 
 /// Every operation that works, and the action that it takes.
 pub(crate) const ACTIONS: &[(&str, &str)] = &[
@@ -36,6 +37,9 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("GetBucketVersioning", "s3:GetBucketVersioning"),
     ("GetObject", "s3:GetObject"),
     ("GetObjectAttributes", "s3:GetObjectAttributes"),
+    ("GetObjectLegalHold", "s3:GetObjectLegalHold"),
+    ("GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration"),
+    ("GetObjectRetention", "s3:GetObjectRetention"),
     ("GetObjectTagging", "s3:GetObjectTagging"),
     ("HeadBucket", "s3:ListBucket"),
     ("HeadObject", "s3:GetObject"),
@@ -46,19 +50,30 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("ListObjectsV2", "s3:ListBucket"),
     ("ListParts", "s3:ListMultipartUploadParts"),
     ("PutBucketTagging", "s3:PutBucketTagging"),
+    ("PutBucketVersioning", "s3:PutBucketVersioning"),
     ("PutObject", "s3:PutObject"),
+    ("PutObjectLegalHold", "s3:PutObjectLegalHold"),
+    ("PutObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration"),
+    ("PutObjectRetention", "s3:PutObjectRetention"),
     ("PutObjectTagging", "s3:PutObjectTagging"),
     ("UploadPart", "s3:PutObject"),
     ("UploadPartCopy", "s3:PutObject"),
+];
+
+/// The actions that are others when a request names a version.
+const VERSION_ACTIONS: &[(&str, &str)] = &[
+    ("s3:DeleteObject", "s3:DeleteObjectVersion"),
+    ("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"),
+    ("s3:GetObject", "s3:GetObjectVersion"),
+    ("s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"),
+    ("s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
+    ("s3:PutObjectTagging", "s3:PutObjectVersionTagging"),
 ];
 
 /// Request headers that ask for what this node does not do. Ignoring them would be a lie.
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("x-amz-server-side-encryption", "Server-side encryption"),
     ("x-amz-server-side-encryption-customer-algorithm", "Server-side encryption with customer keys"),
-    ("x-amz-object-lock-mode", "Object lock"),
-    ("x-amz-object-lock-legal-hold", "Object lock"),
-    ("x-amz-bucket-object-lock-enabled", "Object lock"),
     ("x-amz-website-redirect-location", "Website hosting"),
     ("x-amz-write-offset-bytes", "Appending to an object"),
 ];
@@ -114,6 +129,8 @@ impl AskEverything {
             _ => None,
         };
         check_expected_owner(cx.headers(), "x-amz-expected-bucket-owner", bucket.as_deref())?;
+        let query = cx.uri().query().unwrap_or_default();
+        let action = if names_a_version(query) { of_version(action) } else { action };
         let access = Access { action, resource };
         let owner = bucket.as_ref().map(|bucket| bucket.owner);
         let context = &arrival.context;
@@ -132,12 +149,24 @@ pub(crate) async fn find(objects: &Objects, name: &str) -> Result<Arc<Bucket>, R
     Ok(objects.bucket(&name).await?)
 }
 
-/// The caller may read `key` of `bucket`: for the source of a copy.
-pub(crate) async fn may_read(arrival: &Arrival, bucket: &Bucket, key: &str) -> Result<(), Refusal> {
-    let resource = Some(Arn::global("s3", format!("{}/{key}", bucket.name)));
-    let access = Access { action: "s3:GetObject", resource };
-    let context = &arrival.context;
-    Ok(context.authority.check(&context.caller, &access, Some(bucket.owner)).await?)
+/// The action that an operation takes when a version is named.
+fn of_version(action: &'static str) -> &'static str {
+    VERSION_ACTIONS.iter().find(|(plain, _)| *plain == action).map_or(action, |(_, of_version)| of_version)
+}
+
+fn names_a_version(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("versionId="))
+}
+
+/// The caller may read `key` of `bucket`, or the version that is named: for the source of a copy.
+pub(crate) async fn may_read(
+    arrival: &Arrival,
+    bucket: &Bucket,
+    key: &str,
+    version: Option<VersionId>,
+) -> Result<(), Refusal> {
+    let action = if version.is_some() { of_version("s3:GetObject") } else { "s3:GetObject" };
+    lock::may(arrival, bucket, key, action).await
 }
 
 /// Whether a client's idea of a bucket's owner is right.
@@ -212,6 +241,14 @@ mod tests {
         for host in ["localhost:4566", "localhost", "node.example.org:4566", "s3.localhost"] {
             assert_eq!(bucket(host), None, "{host}");
         }
+    }
+
+    #[test]
+    fn a_version_needs_an_action_of_its_own() {
+        assert_eq!(of_version("s3:GetObject"), "s3:GetObjectVersion");
+        assert_eq!(of_version("s3:GetObjectRetention"), "s3:GetObjectRetention");
+        assert!(names_a_version("tagging&versionId=x"));
+        assert!(!names_a_version("versions&version-id-marker=x"));
     }
 
     #[test]

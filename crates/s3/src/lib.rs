@@ -16,8 +16,10 @@ mod codec;
 mod convert;
 mod fault;
 mod guard;
+mod lock;
 mod ops;
 mod tags;
+mod versions;
 
 use std::sync::Arc;
 
@@ -68,9 +70,6 @@ const REFUSED: &[&str] = &[
     "GetBucketRequestPayment",
     "GetBucketWebsite",
     "GetObjectAcl",
-    "GetObjectLegalHold",
-    "GetObjectLockConfiguration",
-    "GetObjectRetention",
     "GetObjectTorrent",
     "GetPublicAccessBlock",
     "ListBucketAnalyticsConfigurations",
@@ -93,12 +92,8 @@ const REFUSED: &[&str] = &[
     "PutBucketPolicy",
     "PutBucketReplication",
     "PutBucketRequestPayment",
-    "PutBucketVersioning",
     "PutBucketWebsite",
     "PutObjectAcl",
-    "PutObjectLegalHold",
-    "PutObjectLockConfiguration",
-    "PutObjectRetention",
     "PutPublicAccessBlock",
     "RestoreObject",
     "SelectObjectContent",

@@ -3,10 +3,9 @@
 use headwater_store::{Commit, CommitError, Lsn, Scanned};
 
 use super::{PartRecord, UploadInfo, upload_info};
-use crate::bucket::TRIES_MAX;
 use crate::checksum::{combined, composite, multipart_etag};
 use crate::object::Current;
-use crate::put::{Naming, add_object, new_record, release, target_of, target_of_place};
+use crate::put::{new_record, release, target_of_place};
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::LayoutRecord;
 use crate::records::{decode, encode, keys};
@@ -56,28 +55,35 @@ impl Objects {
         if parts.is_empty() || parts.windows(2).any(|pair| pair[0].number >= pair[1].number) {
             return Err(ObjectError::InvalidPartOrder);
         }
-        for _ in 0..TRIES_MAX {
-            let old = self.current(bucket, key).await?;
+        let mut tries = self.tries(bucket, key).await?;
+        loop {
+            let line = self.line(bucket, key, tries.standing).await?;
             let Some(uploaded) = self.uploaded(bucket, key, id, parts).await? else {
-                return completed_before(id, key, old);
+                return completed_before(id, key, line.current);
             };
-            condition.check(key, old.as_ref().map(|c| c.record.etag.as_str()))?;
-            let record = uploaded.object(id, self.seams.clock.now())?;
+            condition.check(key, line.etag())?;
+            let now = self.seams.clock.now();
+            line.check_replaceable(now)?;
+            let record = uploaded.object(id, now)?;
             check_declared(&record, declared)?;
-            let commit = uploaded.commit(bucket, key, id, &record, condition, old.as_ref());
+            let mut commit = uploaded.commit(bucket, key, id);
+            line.expect(&mut commit, condition);
+            let record = line.append(&mut commit, record, None, self.seams.chance.u64());
             match self.store.commit(commit).await {
                 Ok(committed) => {
-                    self.doomed.push(old.as_ref().and_then(target_of));
+                    self.doomed.push(line.let_go(&record));
                     let left_over =
                         uploaded.left_over.iter().map(|(_, _, part)| target_of_place(&part.place));
                     left_over.for_each(|target| self.doomed.push(target));
                     return Ok(Current { record, version: committed.lsn }.info(key));
                 }
-                Err(CommitError::Conflict(_)) => self.same_bucket(bucket).await?,
+                Err(CommitError::Conflict(lost)) => {
+                    self.same_bucket(bucket).await?;
+                    tries.lost(&lost).await?;
+                }
                 Err(e) => return Err(e.into()),
             }
         }
-        Err(ObjectError::Contended)
     }
 
     /// The upload and its parts, sorted into chosen and left over; `None` when it is not there.
@@ -179,15 +185,8 @@ impl Uploaded {
         Ok(Checksums { values: [(algorithm.name().to_owned(), value)].into(), composite: is_composite })
     }
 
-    fn commit(
-        &self,
-        bucket: &Bucket,
-        key: &ObjectKey,
-        id: UploadId,
-        record: &ObjectRecord,
-        condition: &Condition,
-        old: Option<&Current>,
-    ) -> Commit {
+    /// What completing takes of the upload: its fact, and the parts it leaves over.
+    fn commit(&self, bucket: &Bucket, key: &ObjectKey, id: UploadId) -> Commit {
         let upload = keys::upload(bucket.incarnation, key.as_str(), id.0);
         let layout = self.chosen.iter().map(|(number, _, part)| (*number, part.size)).collect();
         let mut commit = Commit::new()
@@ -196,8 +195,6 @@ impl Uploaded {
             .put(keys::layout(id.0), encode(&LayoutRecord { parts: layout }))
             .delete(upload.clone())
             .delete(keys::upload_ref(id.0, &upload));
-        condition.expect(&mut commit, keys::current(bucket.incarnation, key.as_str()), old);
-        add_object(&mut commit, bucket, key, record, Naming::Shared, old);
         for (_, row, _) in &self.chosen {
             commit.stage(|c| c.expect(row.key.clone(), row.fact.version));
         }

@@ -7,7 +7,7 @@ use crate::list::{Fold, Folded};
 use crate::records::object::PlaceRecord;
 use crate::records::upload::{LayoutRecord, PartRecord, UploadRecord};
 use crate::records::{decode, keys};
-use crate::{Bucket, ListQuery, ObjectError, ObjectKey, Objects, UploadId};
+use crate::{Bucket, ListQuery, ObjectError, ObjectKey, Objects, UploadId, VersionId};
 
 /// Which uploads to list.
 #[derive(Clone, Debug, Default)]
@@ -103,38 +103,36 @@ impl Objects {
         Ok(PartListing { parts, truncated })
     }
 
-    /// The parts an object was completed from, numbered from 1 in their order; `None` for an object
-    /// put in one piece.
+    /// The parts a version was completed from (the current one if none is named), numbered from 1 in
+    /// their order; `None` for an object put in one piece.
     ///
     /// # Errors
-    /// [`ObjectError::NoSuchKey`].
+    /// Those of [`Objects::head_version`].
     pub async fn object_parts(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
+        version: Option<VersionId>,
     ) -> Result<Option<Vec<PartInfo>>, ObjectError> {
-        let current = self.current(bucket, key).await?;
-        let current = current.ok_or_else(|| ObjectError::NoSuchKey(key.as_str().to_owned()))?;
-        let PlaceRecord::Parts(upload) = current.record.place else {
+        let PlaceRecord::Parts(upload) = self.demand(bucket, key, version).await?.record.place else {
             return Ok(None);
         };
         let rows = self.part_rows(UploadId(*upload)).await?;
         Ok(Some(rows.into_iter().zip(1..).map(|((_, _, record), n)| part_info(n, record)).collect()))
     }
 
-    /// The sizes of the parts an object was completed from, in their order; `None` for an object
-    /// put in one piece.
+    /// The sizes of the parts a version was completed from (the current one if none is named), in
+    /// their order; `None` for an object put in one piece.
     ///
     /// # Errors
-    /// [`ObjectError::NoSuchKey`].
+    /// Those of [`Objects::head_version`].
     pub async fn object_part_sizes(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
+        version: Option<VersionId>,
     ) -> Result<Option<Vec<u64>>, ObjectError> {
-        let current = self.current(bucket, key).await?;
-        let current = current.ok_or_else(|| ObjectError::NoSuchKey(key.as_str().to_owned()))?;
-        let PlaceRecord::Parts(upload) = current.record.place else {
+        let PlaceRecord::Parts(upload) = self.demand(bucket, key, version).await?.record.place else {
             return Ok(None);
         };
         let layout = keys::layout(*upload);

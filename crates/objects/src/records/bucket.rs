@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
+use super::version::{LockRecord, StateRecord};
+
 /// The value of a `BUCKET` fact.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(crate) struct BucketRecord {
@@ -19,6 +21,12 @@ pub(crate) struct BucketRecord {
     /// Its deletion is being decided: the guard is gone, and whoever sees this decides.
     #[n(4)]
     pub(crate) deleting: bool,
+    /// Whether it has versions; none while it never had.
+    #[n(5)]
+    pub(crate) versioning: Option<StateRecord>,
+    /// Its object lock, if that is on.
+    #[n(6)]
+    pub(crate) lock: Option<LockRecord>,
 }
 
 /// The value of a `BUCKET_TAGS` fact.
@@ -47,8 +55,16 @@ mod tests {
             region: "eu-west-1".into(),
             created_ms: 1000,
             deleting: false,
+            versioning: None,
+            lock: None,
         };
         assert_eq!(hex::encode(encode(&record)), "018505182a6965752d776573742d311903e8f4");
+        let versioned = BucketRecord {
+            versioning: Some(StateRecord::Enabled),
+            lock: Some(LockRecord { default: None }),
+            ..record
+        };
+        assert_eq!(hex::encode(encode(&versioned)), "018705182a6965752d776573742d311903e8f40080");
         let tags = TagsRecord { tags: BTreeMap::from([("a".into(), "b".into())]) };
         assert_eq!(hex::encode(encode(&tags)), "0181a161616162");
         assert_eq!(hex::encode(encode(&Present {})), "0180");
@@ -56,8 +72,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn buckets_read_back(incarnation: u64, owner: u64, region: String, created_ms: i64, deleting: bool) {
-            let record = BucketRecord { incarnation, owner, region, created_ms, deleting };
+        fn buckets_read_back(
+            incarnation: u64, owner: u64, region: String, created_ms: i64, deleting: bool, suspended: Option<bool>,
+        ) {
+            let state = |suspended| if suspended { StateRecord::Suspended } else { StateRecord::Enabled };
+            let versioning = suspended.map(state);
+            let lock = suspended.map(|_| LockRecord { default: None });
+            let record = BucketRecord { incarnation, owner, region, created_ms, deleting, versioning, lock };
             prop_assert_eq!(decode::<BucketRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }
 

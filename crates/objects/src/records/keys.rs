@@ -1,8 +1,8 @@
 //! The keys of every fact of the engine. Kinds are never reused.
 //!
 //! A bucket's facts hang on its *incarnation*, a number nobody has had before, so a bucket deleted
-//! and created again under the same name is another bucket. The version part of bodies and the kind
-//! `0x0211` are there for versioned buckets; objects without versions have version 0.
+//! and created again under the same name is another bucket. Rows of a versioned key are numbered from
+//! 1, and sort newest first; 0 is the object that was there before its bucket had versions.
 
 use headwater_blob::BlobId;
 use headwater_store::{Key, Kind};
@@ -15,10 +15,16 @@ pub(crate) const GUARD: Kind = Kind(0x0201);
 pub(crate) const BUCKET_TAGS: Kind = Kind(0x0202);
 /// By incarnation: present from creation to deletion, also while a deletion is being decided.
 pub(crate) const ALIVE: Kind = Kind(0x0203);
+/// By incarnation: how a bucket stands that has, or had, versions. Puts and deletes expect it.
+pub(crate) const VERSIONED: Kind = Kind(0x0204);
 /// By incarnation and key: the current object.
 pub(crate) const CURRENT: Kind = Kind(0x0210);
-/// By incarnation, key and version: a body that lies inline.
+/// By incarnation, key and seq: a version or a delete marker.
+pub(crate) const VERSION: Kind = Kind(0x0211);
+/// By incarnation, key and seq: a body that lies inline.
 pub(crate) const BODY: Kind = Kind(0x0212);
+/// By incarnation and key: which row of a versioned key is the newest, and which the null version.
+pub(crate) const HISTORY: Kind = Kind(0x0213);
 /// By incarnation, key and upload: a multipart upload under way.
 pub(crate) const UPLOAD: Kind = Kind(0x0220);
 /// By upload and number: a part.
@@ -32,8 +38,8 @@ pub(crate) const UPLOAD_REF: Kind = Kind(0x0224);
 /// By blob and naming fact: who names the blob.
 pub(crate) const BLOB_REF: Kind = Kind(0x0800);
 
-/// The version of every object of a bucket without versions.
-pub(crate) const NO_VERSION: u64 = 0;
+/// The seq of an object that was put while its bucket had no versions.
+pub(crate) const PLAIN_SEQ: u64 = 0;
 
 pub(crate) fn bucket(name: &str) -> Key {
     Key::of(BUCKET).str(name).build()
@@ -64,8 +70,30 @@ pub(crate) fn current_prefix(incarnation: u64, prefix: &str) -> Key {
     Key::of(CURRENT).u64(incarnation).str_prefix(prefix).build()
 }
 
-pub(crate) fn body(incarnation: u64, key: &str, version: u64) -> Key {
-    Key::of(BODY).u64(incarnation).str(key).u64_descending(version).build()
+pub(crate) fn versioned(incarnation: u64) -> Key {
+    Key::of(VERSIONED).u64(incarnation).build()
+}
+
+pub(crate) fn version(incarnation: u64, key: &str, seq: u64) -> Key {
+    Key::of(VERSION).u64(incarnation).str(key).u64_descending(seq).build()
+}
+
+/// All rows of one key.
+pub(crate) fn versions(incarnation: u64, key: &str) -> Key {
+    Key::of(VERSION).u64(incarnation).str(key).build()
+}
+
+/// All rows of keys that begin with `prefix`.
+pub(crate) fn version_prefix(incarnation: u64, prefix: &str) -> Key {
+    Key::of(VERSION).u64(incarnation).str_prefix(prefix).build()
+}
+
+pub(crate) fn history(incarnation: u64, key: &str) -> Key {
+    Key::of(HISTORY).u64(incarnation).str(key).build()
+}
+
+pub(crate) fn body(incarnation: u64, key: &str, seq: u64) -> Key {
+    Key::of(BODY).u64(incarnation).str(key).u64_descending(seq).build()
 }
 
 pub(crate) fn upload(incarnation: u64, key: &str, upload: [u8; 16]) -> Key {
@@ -117,7 +145,7 @@ pub(crate) fn blob_refs(blob: BlobId) -> Key {
     Key::of(BLOB_REF).fixed16(blob.0).build()
 }
 
-/// The object key of a `CURRENT` or `UPLOAD` fact.
+/// The object key of a `CURRENT`, `VERSION` or `UPLOAD` fact.
 pub(crate) fn object_key_of(key: &Key) -> Option<String> {
     let mut reader = key.reader();
     reader.kind()?;
@@ -174,6 +202,9 @@ mod tests {
         assert_eq!(hex(&bucket_tags(1)), "02020000000000000001");
         assert_eq!(hex(&alive(1)), "02030000000000000001");
         assert_eq!(hex(&current(1, "a\0b")), "0210000000000000000161 00ff620000".replace(' ', ""));
+        assert_eq!(hex(&versioned(1)), "02040000000000000001");
+        assert_eq!(hex(&version(1, "a", 1)), "02110000000000000001610000fffffffffffffffe");
+        assert_eq!(hex(&history(1, "a")), "02130000000000000001610000");
         assert_eq!(hex(&body(1, "a", 0)), "02120000000000000001610000ffffffffffffffff");
         assert_eq!(hex(&upload(1, "a", [2; 16])), format!("02200000000000000001610000{}", "02".repeat(16)));
         assert_eq!(hex(&part([2; 16], 7)), format!("0221{}00000007", "02".repeat(16)));
@@ -195,6 +226,10 @@ mod tests {
             let object = current(incarnation, &name);
             prop_assert_eq!(object_key_of(&object), Some(name.clone()));
             prop_assert_eq!(incarnation_of(&object), Some(incarnation));
+            let row = version(incarnation, &name, u64::from(number));
+            prop_assert_eq!(object_key_of(&row), Some(name.clone()));
+            prop_assert!(row.starts_with(&versions(incarnation, &name)));
+            prop_assert!(row.starts_with(&version_prefix(incarnation, &name)));
             prop_assert_eq!(upload_of(&upload(incarnation, &name, id)), Some(id));
             prop_assert_eq!(part_number_of(&part(id, number)), Some(number));
             prop_assert_eq!(ref_of(&blob_ref(BlobId(id), &object)), Some((id, object.clone())));

@@ -5,5 +5,6 @@ pub(crate) mod bucket;
 pub(crate) mod keys;
 pub(crate) mod object;
 pub(crate) mod upload;
+pub(crate) mod version;
 
 pub(crate) use headwater_store::record::{decode, encode};

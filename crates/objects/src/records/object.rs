@@ -1,9 +1,11 @@
-//! The fact that is an object: `CURRENT`.
+//! The facts that are an object: `CURRENT`, and `VERSION` where there are versions.
 
 use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
+
+use super::version::ModeRecord;
 
 /// Where a body lies.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -19,7 +21,7 @@ pub(crate) enum PlaceRecord {
     Parts(#[n(0)] ByteArray<16>),
 }
 
-/// The value of a `CURRENT` fact.
+/// The value of a `CURRENT` or `VERSION` fact.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(crate) struct ObjectRecord {
     #[n(0)]
@@ -44,10 +46,26 @@ pub(crate) struct ObjectRecord {
     pub(crate) checksums: BTreeMap<String, String>,
     #[n(10)]
     pub(crate) composite: bool,
-    /// The commit that put the body, when a later commit (of tags) wrote the fact; else the fact's
-    /// own version is it.
+    /// The commit that put the body, when a later commit (of tags, or because a version became the
+    /// current one again) wrote the fact; else the fact's own version is it.
     #[n(11)]
     pub(crate) lsn: Option<u64>,
+    /// Which row of its key it is; none of a plain key.
+    #[n(12)]
+    pub(crate) seq: Option<u64>,
+    /// The chance in its version id; none of the null version.
+    #[n(13)]
+    pub(crate) nonce: Option<u64>,
+    /// `true` for a delete marker, which has no body.
+    #[n(14)]
+    pub(crate) marker: Option<bool>,
+    #[n(15)]
+    pub(crate) retention_mode: Option<ModeRecord>,
+    #[n(16)]
+    pub(crate) retain_until_ms: Option<i64>,
+    /// Whether a legal hold is on; none if nobody ever said.
+    #[n(17)]
+    pub(crate) hold: Option<bool>,
 }
 
 #[cfg(test)]
@@ -71,6 +89,12 @@ mod tests {
             checksums: BTreeMap::from([("CRC32".into(), "AA==".into())]),
             composite: false,
             lsn: None,
+            seq: None,
+            nonce: None,
+            marker: None,
+            retention_mode: None,
+            retain_until_ms: None,
+            hold: None,
         }
     }
 
@@ -86,19 +110,43 @@ mod tests {
         assert!(hex.contains(&format!("82028150{}", "07".repeat(16))), "{hex}");
     }
 
+    #[test]
+    fn golden_bytes_of_a_version() {
+        let version = ObjectRecord {
+            seq: Some(3),
+            nonce: Some(9),
+            retention_mode: Some(ModeRecord::Compliance),
+            retain_until_ms: Some(2000),
+            hold: Some(false),
+            ..plain(PlaceRecord::Inline)
+        };
+        assert_eq!(
+            hex::encode(encode(&version)),
+            "0192036261621903e8820080f6a0a1616b6176a0a0a16543524333326441413d3df4f60309f6011907d0f4"
+        );
+        let marker = ObjectRecord { seq: Some(4), marker: Some(true), ..plain(PlaceRecord::Inline) };
+        assert_eq!(
+            hex::encode(encode(&marker)),
+            "018f036261621903e8820080f6a0a1616b6176a0a0a16543524333326441413d3df4f604f6f5"
+        );
+    }
+
     type Map = BTreeMap<String, String>;
 
     proptest! {
         #[test]
         fn objects_read_back(
             size: u64, etag: String, modified_ms: i64, blob: Option<[u8; 16]>, content_type: Option<String>,
-            headers: Map, metadata: Map, tags: Map, checksums: Map, composite: bool, lsn: Option<u64>,
+            headers: Map, metadata: Map, tags: Map, checksums: Map, composite: bool,
+            numbers: (Option<u64>, Option<u64>, Option<u64>), hold: Option<bool>,
         ) {
             let place = blob.map_or(PlaceRecord::Inline, |id| PlaceRecord::Blob(id.into()));
             let system = metadata.clone();
             let record = ObjectRecord {
                 size, etag, modified_ms, place, content_type, headers, metadata, tags, system, checksums,
-                composite, lsn,
+                composite, lsn: numbers.0, seq: numbers.1, nonce: numbers.2, marker: hold,
+                retention_mode: hold.map(|_| ModeRecord::Governance), retain_until_ms: hold.map(|_| modified_ms),
+                hold,
             };
             prop_assert_eq!(decode::<ObjectRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

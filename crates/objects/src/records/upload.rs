@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use super::object::PlaceRecord;
+use super::version::ModeRecord;
 
 /// The value of an `UPLOAD` fact: an upload under way, with what the object will be.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -24,6 +25,13 @@ pub(crate) struct UploadRecord {
     pub(crate) algorithm: Option<String>,
     #[n(6)]
     pub(crate) composite: bool,
+    // 7 is the encryption and 8 the storage class.
+    #[n(9)]
+    pub(crate) retention_mode: Option<ModeRecord>,
+    #[n(10)]
+    pub(crate) retain_until_ms: Option<i64>,
+    #[n(11)]
+    pub(crate) hold: Option<bool>,
 }
 
 /// The value of a `PART` fact.
@@ -67,8 +75,13 @@ mod tests {
             tags: BTreeMap::new(),
             algorithm: Some("SHA256".into()),
             composite: true,
+            retention_mode: None,
+            retain_until_ms: None,
+            hold: None,
         };
         assert_eq!(hex::encode(encode(&upload)), "01871903e863612f62a0a0a066534841323536f5");
+        let locked = UploadRecord { hold: Some(true), ..upload };
+        assert_eq!(hex::encode(encode(&locked)), "018c1903e863612f62a0a0a066534841323536f5f6f6f6f6f5");
         let part = PartRecord {
             size: 5,
             etag: "ab".into(),
@@ -104,7 +117,8 @@ mod tests {
         fn uploads_read_back(initiated_ms: i64, algorithm: Option<String>, tags: BTreeMap<String, String>, composite: bool) {
             let record = UploadRecord {
                 initiated_ms, content_type: algorithm.clone(), headers: tags.clone(), metadata: tags.clone(), tags,
-                algorithm, composite,
+                algorithm, composite, retention_mode: composite.then_some(ModeRecord::Compliance),
+                retain_until_ms: composite.then_some(initiated_ms), hold: Some(composite),
             };
             prop_assert_eq!(decode::<UploadRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

@@ -90,7 +90,11 @@ async fn a_bookmark_covers_what_was_put_in_its_range() {
     let second = world.put("t/b", "x").await;
     world.put("other", "x").await;
     let third = world.put("t/c", "x").await;
-    world.objects.set_tags(&world.bucket, &key("t/a"), [("k".into(), "v".into())].into()).await.unwrap();
+    world
+        .objects
+        .set_tags(&world.bucket, &key("t/a"), None, [("k".into(), "v".into())].into())
+        .await
+        .unwrap();
     let names = |from: Lsn, to: Lsn| {
         let world = &world;
         async move {

@@ -7,6 +7,8 @@ mod listing;
 mod multipart;
 mod objects;
 mod sweep;
+mod versions;
+mod versions_model;
 
 use std::sync::Arc;
 
@@ -36,6 +38,18 @@ impl World {
         let bucket = create(&objects, "bucket").await;
         let sweep = objects.sweep();
         Self { objects, blobs, bucket, sweep }
+    }
+
+    /// A world whose bucket has versions.
+    async fn versioned() -> Self {
+        let mut world = Self::new().await;
+        world.set_versioning(true).await;
+        world
+    }
+
+    async fn set_versioning(&mut self, enabled: bool) {
+        self.objects.set_versioning(&self.bucket, enabled).await.unwrap();
+        self.bucket = self.objects.bucket(&self.bucket.name).await.unwrap();
     }
 
     async fn put(&self, name: &str, body: impl Into<Bytes>) -> headwater_objects::ObjectInfo {

@@ -161,7 +161,7 @@ async fn copies_of_multipart_objects_share_their_parts() {
     world.objects.delete(&world.bucket, &key("k")).await.unwrap();
     world.sweep().await;
     assert_eq!(world.get("copy").await, [pattern(PART, 1), pattern(5, 2)].concat());
-    let listed = world.objects.object_parts(&world.bucket, &key("copy")).await.unwrap().unwrap();
+    let listed = world.objects.object_parts(&world.bucket, &key("copy"), None).await.unwrap().unwrap();
     assert_eq!(
         listed.iter().map(|part| (part.number, part.size)).collect::<Vec<_>>(),
         [(1, PART as u64), (2, 5)]

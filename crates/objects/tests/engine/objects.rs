@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::StreamExt;
 use headwater_base::Timestamp;
-use headwater_objects::{Attributes, ChecksumAlgorithm, Condition, INLINE_BYTES_MAX, ObjectError};
+use headwater_objects::{Attributes, ChecksumAlgorithm, Condition, INLINE_BYTES_MAX, ObjectError, ObjectLock};
 use headwater_store::{Commit, CommitError};
 
 use crate::{BIG, World, create, key, pattern, whole};
@@ -71,6 +71,7 @@ async fn attributes_are_kept_and_replaced() {
         metadata: map("color", "blue"),
         tags: map("team", "ml"),
         system: map("plan", "7"),
+        lock: ObjectLock::default(),
     };
     world.objects.put_bytes(&world.bucket, &key("k"), "x".into(), attributes.clone()).await.unwrap();
     assert_eq!(world.objects.head(&world.bucket, &key("k")).await.unwrap().attributes, attributes);
@@ -84,13 +85,13 @@ async fn changing_tags_changes_nothing_else() {
     for body in [pattern(10, 1), pattern(BIG, 1)] {
         let before = world.put("k", body.clone()).await;
         let tags = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-        world.objects.set_tags(&world.bucket, &key("k"), tags.clone()).await.unwrap();
+        world.objects.set_tags(&world.bucket, &key("k"), None, tags.clone()).await.unwrap();
         let after = world.objects.head(&world.bucket, &key("k")).await.unwrap();
         assert_eq!((after.lsn, after.modified, &after.etag), (before.lsn, before.modified, &before.etag));
         assert_eq!(after.attributes.tags, tags);
         assert_eq!(world.get("k").await, body);
     }
-    let missing = world.objects.set_tags(&world.bucket, &key("never"), BTreeMap::new()).await;
+    let missing = world.objects.set_tags(&world.bucket, &key("never"), None, BTreeMap::new()).await;
     assert!(matches!(missing, Err(ObjectError::NoSuchKey(_))));
 }
 

@@ -7,6 +7,7 @@ use s3s::{S3Request, S3Response};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
 use crate::fault::Refusal;
+use crate::versions;
 
 pub(crate) async fn call(
     codec: &Codec,
@@ -19,11 +20,7 @@ pub(crate) async fn call(
     let declared = declared(&input);
     let said = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
     if said.is_empty() {
-        return Err(Refusal::new(
-            400,
-            "MalformedXML",
-            "The XML you provided was not well-formed or did not validate against our published schema",
-        ));
+        return Err(Refusal::malformed_xml());
     }
     let parts = said.into_iter().map(part).collect::<Result<Vec<_>, _>>()?;
     let info =
@@ -34,6 +31,7 @@ pub(crate) async fn call(
         location: Some(format!("/{}/{}", bucket.name, convert::listed(key.as_str(), true))),
         e_tag: Some(convert::etag(&info.etag)),
         checksum_type: Some(convert::checksum_type(info.checksums.composite)),
+        version_id: versions::told(&bucket, info.version),
         ..Default::default()
     };
     set_checksums!(output, info.checksums.values);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headwater_objects::{Attributes, Bucket, Condition, ObjectError, ObjectInfo, ObjectKey};
+use headwater_objects::{Attributes, Bucket, ObjectError, ObjectInfo, ObjectKey, VersionId};
 use http::HeaderMap;
 use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource};
 use s3s::{S3Request, S3Response};
@@ -11,7 +11,7 @@ use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
 use crate::fault::Refusal;
-use crate::{guard, tags};
+use crate::{guard, lock, tags, versions};
 
 /// The largest object copied by one request: 5 GiB.
 const COPY_BYTES_MAX: u64 = 5 << 30;
@@ -23,9 +23,15 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
     let (input, headers) = (request.input, request.headers);
     let key = convert::key(&input.key)?;
-    let (from, source_key) = source(codec, &arrival, &headers, &input.copy_source).await?;
+    let condition = convert::write_condition_of(&headers)?;
+    let source = source(codec, &arrival, &headers, &input.copy_source).await?;
+    let lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
     for _ in 0..SOURCE_TRIES_MAX {
-        let original = codec.objects.head(&from, &source_key).await?;
+        let read = codec.objects.head_version(&source.bucket, &source.key, source.version).await;
+        let original = match read {
+            Ok(original) => original,
+            Err(e) => return Err(source.unread(codec, e).await),
+        };
         let conditions = ReadConditions {
             if_match: input.copy_source_if_match.as_ref(),
             if_none_match: input.copy_source_if_none_match.as_ref(),
@@ -40,31 +46,58 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
                 "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
             ));
         }
-        let is_same = from.incarnation == bucket.incarnation && source_key == key;
-        let attributes = attributes(&input, &headers, &original, is_same)?;
-        match codec.objects.copy(&from, &original, &bucket, &key, attributes, &Condition::Anything).await {
+        // A version that is named may come back as the newest.
+        let is_same =
+            source.bucket.incarnation == bucket.incarnation && source.key == key && source.version.is_none();
+        let mut attributes = attributes(&input, &headers, &original, is_same)?;
+        attributes.lock = lock;
+        match codec.objects.copy(&source.bucket, &original, &bucket, &key, attributes, &condition).await {
             Err(ObjectError::Contended) => {}
-            other => return Ok(S3Response::new(output(&other?))),
+            other => {
+                let mut output = output(&other?, &bucket);
+                output.copy_source_version_id = versions::told(&source.bucket, original.version);
+                return Ok(S3Response::new(output));
+            }
         }
     }
     Err(ObjectError::Contended.into())
 }
 
-/// The source's bucket and key; the caller may read it.
+/// What is copied; the caller may read it.
+pub(crate) struct Source {
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) key: ObjectKey,
+    /// The version, if the request names one.
+    pub(crate) version: Option<VersionId>,
+}
+
+impl Source {
+    /// Why it can't be copied.
+    pub(crate) async fn unread(&self, codec: &Codec, error: ObjectError) -> Refusal {
+        if matches!(error, ObjectError::DeleteMarker { .. }) {
+            return Refusal::invalid_request(
+                "The source of a copy request may not specifically refer to a delete marker by version id.",
+            );
+        }
+        versions::unread(&codec.objects, &self.bucket, &self.key, error).await
+    }
+}
+
+/// Reads what a copy's source is.
 pub(crate) async fn source(
     codec: &Codec,
     arrival: &Arrival,
     headers: &HeaderMap,
     source: &CopySource,
-) -> Result<(Arc<Bucket>, ObjectKey), Refusal> {
+) -> Result<Source, Refusal> {
     let CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(Refusal::not_implemented("Copying from access points"));
     };
-    convert::only_version(version_id.as_deref())?;
+    let version = versions::asked(version_id.as_deref())?;
     let bucket = guard::find(&codec.objects, bucket).await?;
     guard::check_expected_owner(headers, "x-amz-source-expected-bucket-owner", Some(&bucket))?;
-    guard::may_read(arrival, &bucket, key).await?;
-    Ok((bucket, convert::key(key)?))
+    guard::may_read(arrival, &bucket, key, version).await?;
+    Ok(Source { bucket, key: convert::key(key)?, version })
 }
 
 /// What the copy carries: the source's, or what the request says in its place.
@@ -101,7 +134,7 @@ fn attributes(
     Ok(copied)
 }
 
-fn output(info: &ObjectInfo) -> CopyObjectOutput {
+fn output(info: &ObjectInfo, bucket: &Bucket) -> CopyObjectOutput {
     let mut result = CopyObjectResult {
         e_tag: Some(convert::etag(&info.etag)),
         last_modified: Some(convert::time(info.modified)),
@@ -109,5 +142,6 @@ fn output(info: &ObjectInfo) -> CopyObjectOutput {
         ..Default::default()
     };
     set_checksums!(result, info.checksums.values);
-    CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }
+    let version_id = versions::told(bucket, info.version);
+    CopyObjectOutput { copy_object_result: Some(result), version_id, ..Default::default() }
 }

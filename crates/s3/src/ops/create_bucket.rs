@@ -24,7 +24,11 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CreateBucketInput>) -
         Some(constraint) => constraint.parse::<Region>().map_err(|_| bad_region())?,
     };
     let caller = arrival.context.caller.account;
-    match codec.objects.create_bucket(&name, caller, &region).await {
+    let created = match request.input.object_lock_enabled_for_bucket {
+        Some(true) => codec.objects.create_bucket_with_lock(&name, caller, &region).await,
+        _ => codec.objects.create_bucket(&name, caller, &region).await,
+    };
+    match created {
         Ok(_) => {}
         Err(ObjectError::BucketExists(_)) => {
             let existing = codec.objects.bucket(&name).await?;

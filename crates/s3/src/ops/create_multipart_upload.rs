@@ -7,17 +7,19 @@ use s3s::{S3Request, S3Response};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert;
 use crate::fault::Refusal;
+use crate::lock;
 
 pub(crate) async fn call(
     codec: &Codec,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> Answer<CreateMultipartUploadOutput> {
-    let bucket = request.bucket()?;
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
     let (input, headers) = (request.input, request.headers);
     let key = convert::key(&input.key)?;
     let options = options(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
-    let attributes =
+    let mut attributes =
         convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
+    attributes.lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
     let id = codec.objects.create_upload(&bucket, &key, attributes, options.clone()).await?;
     Ok(S3Response::new(CreateMultipartUploadOutput {
         bucket: Some(bucket.name.to_string()),

@@ -1,12 +1,14 @@
-//! DeleteObjects: up to 1000 keys; those without conditions go in one commit.
+//! DeleteObjects: up to 1000 objects and versions; each is told what became of it.
 
-use headwater_objects::{Condition, ObjectKey};
+use headwater_objects::{Bucket, Condition, Deletion, Removal};
 use s3s::dto::{self, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ObjectIdentifier};
 use s3s::{S3Request, S3Response};
 
+use super::delete_object::directory_buckets_only;
+use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
-use crate::convert;
 use crate::fault::Refusal;
+use crate::{convert, lock, versions};
 
 /// How many keys one request may name.
 const KEYS_MAX: usize = 1000;
@@ -15,51 +17,76 @@ pub(crate) async fn call(
     codec: &Codec,
     request: S3Request<DeleteObjectsInput>,
 ) -> Answer<DeleteObjectsOutput> {
-    let bucket = request.bucket()?;
-    let delete = request.input.delete;
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let input = request.input;
+    let delete = input.delete;
     if delete.objects.is_empty() || delete.objects.len() > KEYS_MAX {
-        return Err(Refusal::new(
-            400,
-            "MalformedXML",
-            "The XML you provided was not well-formed or did not validate against our published schema",
-        ));
+        return Err(Refusal::malformed_xml());
     }
-    let (mut together, mut errors, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
+    if input.mfa.is_some() {
+        return Err(Refusal::not_implemented("MFA delete"));
+    }
+    let bypass = lock::bypass(&arrival, &bucket, "*", input.bypass_governance_retention).await?;
+    let (mut removals, mut errors) = (Vec::new(), Vec::new());
     for object in delete.objects {
-        match target(&object) {
-            Err(refusal) => errors.push(error(object.key, &refusal)),
-            Ok((key, Condition::Anything)) => {
-                deleted.push(object.key);
-                together.push(key);
-            }
-            Ok((key, condition)) => match codec.objects.delete_if(&bucket, &key, &condition).await {
-                Ok(()) => deleted.push(object.key),
-                Err(e) => errors.push(error(object.key, &e.into())),
-            },
+        match removal(&arrival, &bucket, &object).await {
+            Ok(removal) => removals.push(removal),
+            Err(refusal) => errors.push(error(object.key, object.version_id, &refusal)),
         }
     }
-    codec.objects.delete_many(&bucket, &together).await?;
-    let told = deleted.into_iter().map(|key| DeletedObject { key: Some(key), ..Default::default() });
-    let told: Vec<DeletedObject> = if delete.quiet == Some(true) { Vec::new() } else { told.collect() };
+    let outcomes = codec.objects.delete_many(&bucket, &removals, bypass).await?;
+    let mut deleted = Vec::new();
+    for (removal, outcome) in removals.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(deletion) => deleted.push(told(&removal, deletion)),
+            Err(e) => {
+                let version = removal.version.map(|version| version.to_string());
+                errors.push(error(removal.key.to_string(), version, &e.into()));
+            }
+        }
+    }
+    if delete.quiet == Some(true) {
+        deleted.clear();
+    }
     Ok(S3Response::new(DeleteObjectsOutput {
-        deleted: Some(told),
+        deleted: Some(deleted),
         errors: Some(errors),
         ..Default::default()
     }))
 }
 
-fn target(object: &ObjectIdentifier) -> Result<(ObjectKey, Condition), Refusal> {
-    convert::only_version(object.version_id.as_deref())?;
-    let condition =
-        object.e_tag.as_ref().map_or(Condition::Anything, |etag| Condition::Etag(etag.value().to_owned()));
-    Ok((convert::key(&object.key)?, condition))
+async fn removal(arrival: &Arrival, bucket: &Bucket, object: &ObjectIdentifier) -> Result<Removal, Refusal> {
+    if object.size.is_some() || object.last_modified_time.is_some() {
+        return Err(directory_buckets_only());
+    }
+    let version = versions::asked(object.version_id.as_deref())?;
+    if version.is_some() {
+        lock::may(arrival, bucket, &object.key, "s3:DeleteObjectVersion").await?;
+    }
+    let condition = match object.e_tag.as_ref().map(dto::ETag::value) {
+        None => Condition::Anything,
+        Some("*") => Condition::Present,
+        Some(etag) => Condition::Etag(etag.to_owned()),
+    };
+    Ok(Removal { key: convert::key(&object.key)?, version, condition })
 }
 
-fn error(key: String, refusal: &Refusal) -> dto::Error {
+/// What S3 says of one that is deleted: a marker that was made is not the version that was named.
+fn told(removal: &Removal, deletion: Deletion) -> DeletedObject {
+    let marker_id = deletion.version.filter(|_| deletion.marker).map(|version| version.to_string());
+    DeletedObject {
+        key: Some(removal.key.to_string()),
+        version_id: removal.version.map(|version| version.to_string()),
+        delete_marker: deletion.marker.then_some(true),
+        delete_marker_version_id: marker_id,
+    }
+}
+
+fn error(key: String, version_id: Option<String>, refusal: &Refusal) -> dto::Error {
     dto::Error {
         code: Some(refusal.code.to_string()),
         key: Some(key),
         message: Some(refusal.message.clone()),
-        version_id: None,
+        version_id,
     }
 }

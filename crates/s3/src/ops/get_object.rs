@@ -17,13 +17,18 @@ use s3s::{S3Request, S3Response, StdError};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, set_checksums};
 use crate::fault::Refusal;
+use crate::lock::set_lock;
+use crate::versions;
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
     let bucket = request.bucket()?;
     let input = request.input;
-    convert::only_version(input.version_id.as_deref())?;
+    let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
-    let reader = codec.objects.open(&bucket, &key).await?;
+    let reader = match codec.objects.open_version(&bucket, &key, version).await {
+        Ok(reader) => reader,
+        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
+    };
     let info = &reader.info;
     let conditions = ReadConditions {
         if_match: input.if_match.as_ref(),
@@ -49,8 +54,10 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> A
         metadata: convert::metadata(info),
         parts_count: reader.part_count().filter(|_| input.part_number.is_some()).map(|n| n as i32),
         tag_count: tag_count(info),
+        version_id: versions::told(&bucket, info.version),
         ..Default::default()
     };
+    set_lock!(output, info.attributes.lock);
     if input.checksum_mode.as_ref().is_some_and(|mode| mode.as_str() == "ENABLED") && is_whole {
         set_checksums!(output, info.checksums.values);
         output.checksum_type = Some(convert::checksum_type(info.checksums.composite));

@@ -9,6 +9,7 @@ use s3s::{S3Request, S3Response};
 
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
+use crate::versions;
 
 pub(crate) async fn call(
     codec: &Codec,
@@ -16,16 +17,20 @@ pub(crate) async fn call(
 ) -> Answer<GetObjectAttributesOutput> {
     let bucket = request.bucket()?;
     let input = request.input;
-    convert::only_version(input.version_id.as_deref())?;
+    let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
     // The codec gives the header as it came: one list, or several, parted by commas.
     let asked = |name: &str| {
         let mut listed = input.object_attributes.iter().flat_map(|list| list.as_str().split(','));
         listed.any(|attribute| attribute.trim() == name)
     };
-    let info = codec.objects.head(&bucket, &key).await?;
+    let info = match codec.objects.head_version(&bucket, &key, version).await {
+        Ok(info) => info,
+        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
+    };
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(convert::time(info.modified)),
+        version_id: versions::told(&bucket, info.version),
         e_tag: asked("ETag").then(|| convert::etag(&info.etag)),
         object_size: asked("ObjectSize").then_some(info.size as i64),
         storage_class: asked("StorageClass").then(|| StorageClass::from_static("STANDARD")),
@@ -38,7 +43,7 @@ pub(crate) async fn call(
         output.checksum = Some(checksum);
     }
     if asked("ObjectParts")
-        && let Some(parts) = codec.objects.object_parts(&bucket, &key).await?
+        && let Some(parts) = codec.objects.object_parts(&bucket, &key, version).await?
     {
         let limit = convert::page_size(input.max_parts, "max-parts")?;
         let after = input.part_number_marker.and_then(|marker| usize::try_from(marker).ok()).unwrap_or(0);

@@ -1,8 +1,8 @@
-//! HeadBucket, GetBucketLocation and GetBucketVersioning: what a bucket is.
+//! HeadBucket and GetBucketLocation: what a bucket is.
 
 use s3s::dto::{
-    BucketLocationConstraint, GetBucketLocationInput, GetBucketLocationOutput, GetBucketVersioningInput,
-    GetBucketVersioningOutput, HeadBucketInput, HeadBucketOutput,
+    BucketLocationConstraint, GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput,
+    HeadBucketOutput,
 };
 use s3s::{S3Request, S3Response};
 
@@ -25,13 +25,4 @@ pub(crate) async fn location(
     Ok(S3Response::new(GetBucketLocationOutput {
         location_constraint: named.map(BucketLocationConstraint::from),
     }))
-}
-
-/// Buckets are unversioned, which S3 says by an empty answer.
-pub(crate) async fn versioning(
-    _: &Codec,
-    request: S3Request<GetBucketVersioningInput>,
-) -> Answer<GetBucketVersioningOutput> {
-    request.bucket()?;
-    Ok(S3Response::new(GetBucketVersioningOutput::default()))
 }

@@ -6,13 +6,18 @@ use s3s::{S3Request, S3Response};
 use super::get_object::{content_range, served};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, set_checksums};
+use crate::lock::set_lock;
+use crate::versions;
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
     let bucket = request.bucket()?;
     let input = request.input;
-    convert::only_version(input.version_id.as_deref())?;
+    let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
-    let info = codec.objects.head(&bucket, &key).await?;
+    let info = match codec.objects.head_version(&bucket, &key, version).await {
+        Ok(info) => info,
+        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
+    };
     let conditions = ReadConditions {
         if_match: input.if_match.as_ref(),
         if_none_match: input.if_none_match.as_ref(),
@@ -21,7 +26,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
     };
     conditions.check(&info)?;
     let sizes = match input.part_number {
-        Some(_) => codec.objects.object_part_sizes(&bucket, &key).await?,
+        Some(_) => codec.objects.object_part_sizes(&bucket, &key, version).await?,
         None => None,
     };
     let part = input.part_number.map(|n| (n, part_range(n, sizes.as_deref(), info.size)));
@@ -38,8 +43,10 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
         last_modified: Some(convert::time(info.modified)),
         metadata: convert::metadata(&info),
         parts_count: sizes.map(|sizes| sizes.len() as i32),
+        version_id: versions::told(&bucket, info.version),
         ..Default::default()
     };
+    set_lock!(output, info.attributes.lock);
     if input.checksum_mode.as_ref().is_some_and(|mode| mode.as_str() == "ENABLED") {
         set_checksums!(output, info.checksums.values);
         output.checksum_type = Some(convert::checksum_type(info.checksums.composite));

@@ -1,9 +1,9 @@
-//! ListObjectVersions: buckets are unversioned, so every object is its only version, `null`.
+//! ListObjectVersions: every version and delete marker, by key and then the newest first.
 
-use headwater_objects::{ListQuery, Listed, ObjectInfo};
+use headwater_objects::{ListQuery, ListedVersion, ObjectInfo, VersionQuery};
 use s3s::dto::{
-    CommonPrefix, EncodingType, ListObjectVersionsInput, ListObjectVersionsOutput, ObjectVersion,
-    ObjectVersionStorageClass, Owner,
+    CommonPrefix, DeleteMarkerEntry, EncodingType, ListObjectVersionsInput, ListObjectVersionsOutput,
+    ObjectVersion, ObjectVersionStorageClass, Owner,
 };
 use s3s::{S3Request, S3Response};
 
@@ -11,6 +11,7 @@ use super::list_objects::algorithms;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert;
 use crate::fault::Refusal;
+use crate::versions;
 
 pub(crate) async fn call(
     codec: &Codec,
@@ -21,30 +22,40 @@ pub(crate) async fn call(
     let encoded = convert::encodes(input.encoding_type.as_ref())?;
     let limit = convert::page_size(input.max_keys, "max-keys")?;
     let after = input.key_marker.clone().filter(|marker| !marker.is_empty());
-    if after.is_none() && input.version_id_marker.as_deref().is_some_and(|marker| !marker.is_empty()) {
+    let marker = input.version_id_marker.as_deref().filter(|marker| !marker.is_empty());
+    if after.is_none() && marker.is_some() {
         return Err(Refusal::invalid_argument(
             "A version-id marker cannot be specified without a key marker.",
         ));
     }
-    let query = ListQuery {
+    let list = ListQuery {
         prefix: input.prefix.clone().unwrap_or_default(),
         delimiter: input.delimiter.clone().filter(|d| !d.is_empty()),
         after,
         limit,
     };
-    let listing = codec.objects.list(&bucket, &query).await?;
-    let last = listing.entries.last().filter(|_| listing.truncated);
-    let next_key = last.map(|last| convert::listed(last.name(), encoded));
-    let next_version = last.filter(|last| matches!(last, Listed::Object(_))).map(|_| "null".to_owned());
-    let (mut versions, mut prefixes) = (Vec::new(), Vec::new());
+    let query = VersionQuery { list, after_version: versions::asked(marker)? };
+    let listing = codec.objects.list_versions(&bucket, &query).await?;
+    let last = listing.entries.last().filter(|_| listing.truncated).map(ListedVersion::position);
+    let (mut versions, mut markers, mut prefixes) = (Vec::new(), Vec::new(), Vec::new());
     for entry in &listing.entries {
         match entry {
-            Listed::Object(info) => versions.push(version(info, encoded, &owner)),
-            Listed::Prefix(prefix) => {
+            ListedVersion::Version { info, latest } => {
+                versions.push(version(info, *latest, encoded, &owner));
+            }
+            ListedVersion::Marker { key, version, modified, latest } => markers.push(DeleteMarkerEntry {
+                key: Some(convert::listed(key.as_str(), encoded)),
+                version_id: Some(version.to_string()),
+                is_latest: Some(*latest),
+                last_modified: Some(convert::time(*modified)),
+                owner: Some(owner.clone()),
+            }),
+            ListedVersion::Prefix(prefix) => {
                 prefixes.push(CommonPrefix { prefix: Some(convert::listed(prefix, encoded)) });
             }
         }
     }
+    let query = &query.list;
     Ok(S3Response::new(ListObjectVersionsOutput {
         name: Some(bucket.name.to_string()),
         prefix: Some(convert::listed(&query.prefix, encoded)),
@@ -52,9 +63,10 @@ pub(crate) async fn call(
         version_id_marker: Some(input.version_id_marker.unwrap_or_default()),
         max_keys: Some(limit as i32),
         is_truncated: Some(listing.truncated),
-        next_key_marker: next_key,
-        next_version_id_marker: next_version,
+        next_key_marker: last.map(|(name, _)| convert::listed(name, encoded)),
+        next_version_id_marker: last.and_then(|(_, version)| version).map(|version| version.to_string()),
         versions: Some(versions),
+        delete_markers: Some(markers),
         common_prefixes: Some(prefixes),
         delimiter: query.delimiter.as_deref().map(|d| convert::listed(d, encoded)),
         encoding_type: encoded.then(|| EncodingType::from_static("url")),
@@ -62,11 +74,11 @@ pub(crate) async fn call(
     }))
 }
 
-fn version(info: &ObjectInfo, encoded: bool, owner: &Owner) -> ObjectVersion {
+fn version(info: &ObjectInfo, latest: bool, encoded: bool, owner: &Owner) -> ObjectVersion {
     ObjectVersion {
         key: Some(convert::listed(info.key.as_str(), encoded)),
-        version_id: Some("null".to_owned()),
-        is_latest: Some(true),
+        version_id: Some(info.version.to_string()),
+        is_latest: Some(latest),
         last_modified: Some(convert::time(info.modified)),
         e_tag: Some(convert::etag(&info.etag)),
         size: Some(info.size as i64),

@@ -2,6 +2,7 @@
 
 pub(crate) mod abort_multipart_upload;
 pub(crate) mod bucket_tagging;
+pub(crate) mod bucket_versioning;
 pub(crate) mod complete_multipart_upload;
 pub(crate) mod copy_object;
 pub(crate) mod create_bucket;
@@ -19,6 +20,9 @@ pub(crate) mod list_object_versions;
 pub(crate) mod list_objects;
 pub(crate) mod list_objects_v2;
 pub(crate) mod list_parts;
+pub(crate) mod object_legal_hold;
+pub(crate) mod object_lock;
+pub(crate) mod object_retention;
 pub(crate) mod object_tagging;
 pub(crate) mod put_object;
 pub(crate) mod upload_part;

@@ -9,17 +9,23 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response};
 
 use crate::codec::{Answer, Circumstances, Codec};
-use crate::{convert, tags};
+use crate::{convert, tags, versions};
 
 pub(crate) async fn get(
     codec: &Codec,
     request: S3Request<GetObjectTaggingInput>,
 ) -> Answer<GetObjectTaggingOutput> {
-    convert::only_version(request.input.version_id.as_deref())?;
+    let bucket = request.bucket()?;
+    let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
-    let info = codec.objects.head(&*request.bucket()?, &key).await?;
-    let tag_set = tags::to_xml(info.attributes.tags);
-    Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
+    match codec.objects.head_version(&bucket, &key, version).await {
+        Ok(info) => {
+            let version_id = versions::told(&bucket, info.version);
+            let tag_set = tags::to_xml(info.attributes.tags);
+            Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id }))
+        }
+        Err(e) => Err(versions::unread(&codec.objects, &bucket, &key, e).await),
+    }
 }
 
 pub(crate) async fn put(
@@ -27,19 +33,30 @@ pub(crate) async fn put(
     request: S3Request<PutObjectTaggingInput>,
 ) -> Answer<PutObjectTaggingOutput> {
     let bucket = request.bucket()?;
-    convert::only_version(request.input.version_id.as_deref())?;
+    let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
     let tags = tags::from_xml(request.input.tagging, tags::OBJECT_TAGS_MAX)?;
-    codec.objects.set_tags(&bucket, &key, tags).await?;
-    Ok(S3Response::new(PutObjectTaggingOutput::default()))
+    match codec.objects.set_tags(&bucket, &key, version, tags).await {
+        Ok(version) => {
+            let version_id = versions::told(&bucket, version);
+            Ok(S3Response::new(PutObjectTaggingOutput { version_id }))
+        }
+        Err(e) => Err(versions::unread(&codec.objects, &bucket, &key, e).await),
+    }
 }
 
 pub(crate) async fn delete(
     codec: &Codec,
     request: S3Request<DeleteObjectTaggingInput>,
 ) -> Answer<DeleteObjectTaggingOutput> {
-    convert::only_version(request.input.version_id.as_deref())?;
+    let bucket = request.bucket()?;
+    let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
-    codec.objects.set_tags(&*request.bucket()?, &key, BTreeMap::new()).await?;
-    Ok(S3Response::with_status(DeleteObjectTaggingOutput::default(), http::StatusCode::NO_CONTENT))
+    match codec.objects.set_tags(&bucket, &key, version, BTreeMap::new()).await {
+        Ok(version) => {
+            let output = DeleteObjectTaggingOutput { version_id: versions::told(&bucket, version) };
+            Ok(S3Response::with_status(output, http::StatusCode::NO_CONTENT))
+        }
+        Err(e) => Err(versions::unread(&codec.objects, &bucket, &key, e).await),
+    }
 }

@@ -7,6 +7,7 @@ use s3s::{S3Request, S3Response};
 use crate::body::Declared;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
+use crate::{lock, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
@@ -16,8 +17,10 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
     let checksum = convert::said_checksum!(input)?;
     let named = input.checksum_algorithm.as_ref().map(|a| a.as_str());
     let declared = Declared::read(&headers, input.content_length, input.content_md5, checksum, named)?;
-    let attributes =
+    let mut attributes =
         convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
+    attributes.lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
+    lock::require_checksum(&bucket, &attributes.lock, &headers)?;
     if condition != Condition::Anything {
         // What fails now need not be sent; the commit asks again.
         let etag = match codec.objects.head(&bucket, &key).await {
@@ -32,6 +35,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
     let mut output = PutObjectOutput {
         e_tag: Some(convert::etag(&info.etag)),
         checksum_type: Some(convert::checksum_type(false)),
+        version_id: versions::told(&bucket, info.version),
         ..Default::default()
     };
     set_checksums!(output, info.checksums.values);

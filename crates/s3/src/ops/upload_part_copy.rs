@@ -12,6 +12,7 @@ use super::{copy_object, upload_part};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
 use crate::fault::Refusal;
+use crate::versions;
 
 pub(crate) async fn call(
     codec: &Codec,
@@ -22,8 +23,11 @@ pub(crate) async fn call(
     let (key, id) = (convert::key(&input.key)?, convert::upload_id(&input.upload_id)?);
     let number = upload_part::number(input.part_number)?;
     let upload = codec.objects.upload(&bucket, &key, id).await?;
-    let (from, source_key) = copy_object::source(codec, &arrival, &headers, &input.copy_source).await?;
-    let reader = codec.objects.open(&from, &source_key).await?;
+    let source = copy_object::source(codec, &arrival, &headers, &input.copy_source).await?;
+    let reader = match codec.objects.open_version(&source.bucket, &source.key, source.version).await {
+        Ok(reader) => reader,
+        Err(e) => return Err(source.unread(codec, e).await),
+    };
     let conditions = ReadConditions {
         if_match: input.copy_source_if_match.as_ref(),
         if_none_match: input.copy_source_if_none_match.as_ref(),
@@ -47,7 +51,11 @@ pub(crate) async fn call(
         ..Default::default()
     };
     set_checksums!(result, upload_part::told(&part, &upload));
-    Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() }))
+    Ok(S3Response::new(UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        copy_source_version_id: versions::told(&source.bucket, reader.info.version),
+        ..Default::default()
+    }))
 }
 
 /// The bytes that `x-amz-copy-source-range` names: `bytes=first-last`, both within the source.

@@ -111,15 +111,22 @@ fn upload_id(answer: &str) -> Option<String> {
     Some(rest.split_once("</UploadId>")?.0.to_owned())
 }
 
-/// Plays one case, whose exchanges share a face and the id of the last upload.
+/// The version that an answer names.
+fn version_id(answer: &str) -> Option<String> {
+    answer.lines().find_map(|line| line.strip_prefix("x-amz-version-id: ")).map(str::to_owned)
+}
+
+/// Plays one case, whose exchanges share a face, the id of the last upload (`@@`) and that of the
+/// last version (`##`).
 async fn play(text: &str) -> String {
     let face = face().await;
     let mut renewed = Vec::new();
-    let mut upload = String::new();
+    let (mut upload, mut version) = (String::new(), String::new());
     for exchange in text.split("===\n") {
         let (request, _) = exchange.split_once("---\n").unwrap_or((exchange, ""));
-        let got = answer(&face, &request.replace("@@", &upload)).await;
+        let got = answer(&face, &request.replace("@@", &upload).replace("##", &version)).await;
         upload = upload_id(&got).unwrap_or(upload);
+        version = version_id(&got).unwrap_or(version);
         renewed.push(format!("{}\n---\n{got}", request.trim_end_matches('\n')));
     }
     renewed.join("===\n")
