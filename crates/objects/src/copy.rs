@@ -43,7 +43,7 @@ impl Objects {
             original.expect(&mut commit, source_fact);
             line.expect(&mut commit, condition);
             let record = copied(&original, attributes.clone(), now);
-            let record = line.append(&mut commit, record, body, self.seams.chance.u64());
+            let record = line.append(&mut commit, record, body, &self.seams);
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));

@@ -80,7 +80,12 @@ impl Objects {
             let mut commit = Commit::new();
             let deletion = self.add_delete(&mut commit, bucket, &line, now);
             if commit.is_empty() {
-                return Ok(deletion);
+                // Nothing to expect anything of: that there are still no versions is looked up.
+                tries.standing = self.standing_now(bucket).await?;
+                if tries.standing.versioning == Versioning::Never {
+                    return Ok(deletion);
+                }
+                continue;
             }
             line.expect(&mut commit, condition);
             match self.store.commit(commit).await {
@@ -150,17 +155,27 @@ impl Objects {
         if self.standing(bucket).await?.versioning == Versioning::Never {
             together = self.delete_together(bucket, gone).await?;
         }
-        let outcomes = gone.iter().map(|removal| async move {
-            if together && removal.is_simple() {
-                return Ok(Deletion { version: None, marker: false });
-            }
-            let Removal { key, version, condition } = removal;
-            match version {
-                Some(version) => self.delete_version(bucket, key, *version, condition, bypass).await,
-                None => self.delete_if(bucket, key, condition).await,
-            }
-        });
+        let mut outcomes = Vec::with_capacity(gone.len());
+        for removal in gone {
+            outcomes.push(self.delete_one(bucket, removal, bypass, together && removal.is_simple()));
+        }
         Ok(futures::stream::iter(outcomes).buffered(AT_ONCE).collect().await)
+    }
+
+    /// One of many, unless it is done.
+    async fn delete_one(
+        &self,
+        bucket: &Bucket,
+        removal: &Removal,
+        bypass: Bypass,
+        is_done: bool,
+    ) -> Result<Deletion, ObjectError> {
+        let Removal { key, version, condition } = removal;
+        match version {
+            _ if is_done => Ok(Deletion { version: None, marker: false }),
+            Some(version) => self.delete_version(bucket, key, *version, condition, bypass).await,
+            None => self.delete_if(bucket, key, condition).await,
+        }
     }
 
     /// Removes what goes without saying in one commit. Returns `false` when the bucket has got
@@ -177,7 +192,7 @@ impl Objects {
             }
         }
         if commit.is_empty() {
-            return Ok(true);
+            return Ok(self.standing_now(bucket).await?.versioning == Versioning::Never);
         }
         standing.expect(&mut commit, bucket.incarnation);
         match self.store.commit(commit).await {
@@ -226,7 +241,7 @@ impl Objects {
             return Deletion { version: None, marker: false };
         }
         commit.stage(|c| c.expect_present(keys::guard(bucket.incarnation)));
-        let marker = line.append(commit, marker(now), None, self.seams.chance.u64());
+        let marker = line.append(commit, marker(now), None, &self.seams);
         Deletion { version: Some(marker.id()), marker: true }
     }
 

@@ -18,7 +18,7 @@
 //! a blob or an upload is the row; `CURRENT` names only what is plain.
 
 use bytes::Bytes;
-use headwater_base::Timestamp;
+use headwater_base::{Seams, Timestamp};
 use headwater_store::{Commit, Direction, Key, KeyRange, Lsn};
 
 use crate::lock::BucketLock;
@@ -202,21 +202,22 @@ impl Line<'_> {
     }
 
     /// Stages that `record`, with its inline `body`, is the newest of the key, and returns it as it
-    /// is written: with its place in the history, and the bucket's default retention. `nonce` is the
-    /// chance of its version id.
+    /// is written: with its place in the history, and the bucket's default retention. `seams`
+    /// give the chance of its version id, if it gets one.
     pub(crate) fn append(
         &self,
         commit: &mut Commit,
         mut record: ObjectRecord,
         body: Option<Bytes>,
-        nonce: u64,
+        seams: &Seams,
     ) -> ObjectRecord {
         let seq = match self.standing.versioning {
             Versioning::Never => None,
             versioning => Some(self.begin_row(commit, versioning)),
         };
         record.seq = seq;
-        record.nonce = seq.filter(|_| self.standing.versioning == Versioning::Enabled).map(|_| nonce);
+        record.nonce =
+            seq.filter(|_| self.standing.versioning == Versioning::Enabled).map(|_| seams.chance.u64());
         if record.retention_mode.is_none()
             && record.marker != Some(true)
             && let Some(default) = self.standing.lock.and_then(|lock| lock.default)

@@ -83,7 +83,7 @@ impl Objects {
         let record = record_of(body, attributes, modified);
         commit.stage(|c| c.expect_present(keys::guard(bucket.incarnation)));
         line.expect(commit, &Condition::Anything);
-        let record = line.append(commit, record, inline_of(body), self.seams.chance.u64());
+        let record = line.append(commit, record, inline_of(body), &self.seams);
         self.doomed.push(line.let_go(&record));
         Ok(())
     }
@@ -125,8 +125,7 @@ impl Objects {
             line.check_replaceable(now)?;
             let mut commit = Commit::new().expect_present(keys::guard(bucket.incarnation));
             line.expect(&mut commit, condition);
-            let nonce = self.seams.chance.u64();
-            let record = line.append(&mut commit, record.clone(), inline_of(body), nonce);
+            let record = line.append(&mut commit, record.clone(), inline_of(body), &self.seams);
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));

@@ -63,7 +63,10 @@ pub(crate) fn is_marker(version: VersionId, modified: Timestamp) -> Refusal {
 }
 
 fn with_marker(refusal: Refusal, version: VersionId) -> Refusal {
-    let refusal = refusal.with_header(DELETE_MARKER, HeaderValue::from_static("true"));
+    // The codec leaves the type of an error document out when there are headers.
+    let refusal = refusal
+        .with_header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"))
+        .with_header(DELETE_MARKER, HeaderValue::from_static("true"));
     match HeaderValue::from_str(&version.to_string()) {
         Ok(version) => refusal.with_header(VERSION_ID, version),
         Err(_) => refusal,

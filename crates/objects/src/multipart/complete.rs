@@ -68,7 +68,7 @@ impl Objects {
             check_declared(&record, declared)?;
             let mut commit = uploaded.commit(bucket, key, id);
             line.expect(&mut commit, condition);
-            let record = line.append(&mut commit, record, None, self.seams.chance.u64());
+            let record = line.append(&mut commit, record, None, &self.seams);
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::StreamExt;
 use headwater_base::Timestamp;
-use headwater_objects::{Attributes, ChecksumAlgorithm, Condition, INLINE_BYTES_MAX, ObjectError, ObjectLock};
+use headwater_objects::{
+    Attributes, ChecksumAlgorithm, Condition, INLINE_BYTES_MAX, ObjectError, ObjectLock,
+};
 use headwater_store::{Commit, CommitError};
 
 use crate::{BIG, World, create, key, pattern, whole};
