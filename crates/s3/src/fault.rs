@@ -67,6 +67,41 @@ impl Refusal {
         )
     }
 
+    fn no_such_upload() -> Self {
+        Self::new(
+            404,
+            "NoSuchUpload",
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
+             aborted or completed.",
+        )
+    }
+
+    fn bucket_exists() -> Self {
+        Self::new(
+            409,
+            "BucketAlreadyExists",
+            "The requested bucket name is not available. The bucket namespace is shared by all users of the \
+             system. Please select a different name and try again.",
+        )
+    }
+
+    fn contended() -> Self {
+        Self::new(
+            409,
+            "ConditionalRequestConflict",
+            "The conditional request cannot succeed due to a conflicting operation against this resource.",
+        )
+    }
+
+    fn invalid_part() -> Self {
+        Self::new(
+            400,
+            "InvalidPart",
+            "One or more of the specified parts could not be found. The part may not have been uploaded, or the \
+             specified entity tag may not match the part's entity tag.",
+        )
+    }
+
     fn internal() -> Self {
         Self::new(500, "InternalError", "We encountered an internal error. Please try again.")
     }
@@ -114,36 +149,17 @@ impl From<ObjectError> for Refusal {
                 Self::invalid_request("Bucket is missing Object Lock Configuration")
             }
             ObjectError::BucketState(why) => Self::new(409, "InvalidBucketState", why),
-            ObjectError::NoSuchUpload(_) => Self::new(
-                404,
-                "NoSuchUpload",
-                "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
-                 aborted or completed.",
-            ),
-            ObjectError::BucketExists(_) => Self::new(
-                409,
-                "BucketAlreadyExists",
-                "The requested bucket name is not available. The bucket namespace is shared by all users of the \
-                 system. Please select a different name and try again.",
-            ),
+            ObjectError::NoSuchUpload(_) => Self::no_such_upload(),
+            ObjectError::BucketExists(_) => Self::bucket_exists(),
             ObjectError::BucketNotEmpty(_) => {
                 Self::new(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
             }
             ObjectError::PreconditionFailed => Self::precondition_failed(),
-            ObjectError::Contended => Self::new(
-                409,
-                "ConditionalRequestConflict",
-                "The conditional request cannot succeed due to a conflicting operation against this resource.",
-            ),
+            ObjectError::Contended => Self::contended(),
             ObjectError::BadRange(_) => {
                 Self::new(416, "InvalidRange", "The requested range is not satisfiable")
             }
-            ObjectError::InvalidPart(_) => Self::new(
-                400,
-                "InvalidPart",
-                "One or more of the specified parts could not be found. The part may not have been uploaded, or the \
-                 specified entity tag may not match the part's entity tag.",
-            ),
+            ObjectError::InvalidPart(_) => Self::invalid_part(),
             ObjectError::InvalidPartOrder => Self::new(
                 400,
                 "InvalidPartOrder",
