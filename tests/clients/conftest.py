@@ -41,7 +41,7 @@ class User:
             f'access_key = "{self.access_key}"\n'
             f'secret = "{self.secret}"\n'
             f'account = "{self.account}"\n'
-            f'canonical_id = "{uuid.uuid5(uuid.NAMESPACE_DNS, self.name).hex * 2}"\n'
+            f'canonical_id = "{uuid.uuid5(uuid.NAMESPACE_DNS, self.account).hex * 2}"\n'
             f'email = "{self.name}@example.com"\n'
         )
 

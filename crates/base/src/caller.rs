@@ -16,9 +16,27 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Nobody in particular: the sender of a request without a signature.
+    pub fn anonymous() -> Self {
+        Self {
+            account: AccountId::NOBODY,
+            access_key: String::new(),
+            user: "anonymous".to_owned(),
+            // S3's own name of it.
+            canonical_id: "65a011a29cdf8ec533ec3d1ccaae921c".to_owned(),
+        }
+    }
+
+    /// Whether the request had no signature.
+    pub fn is_anonymous(&self) -> bool {
+        self.account == AccountId::NOBODY
+    }
+
     /// The principal's ARN, as policies and ledgers name it.
     pub fn arn(&self) -> String {
-        if self.user == "root" {
+        if self.is_anonymous() {
+            self.user.clone()
+        } else if self.user == "root" {
             format!("arn:aws:iam::{}:root", self.account)
         } else {
             format!("arn:aws:iam::{}:user/{}", self.account, self.user)

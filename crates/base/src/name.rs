@@ -28,6 +28,9 @@ impl InvalidName {
 pub struct AccountId(u64);
 
 impl AccountId {
+    /// No account: of requests that nobody signed. It owns nothing and has no twelve digits.
+    pub const NOBODY: Self = Self(u64::MAX);
+
     /// The account with this number.
     ///
     /// # Errors

@@ -53,6 +53,11 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
+    /// The moment that ISO 8601 with a zone names, such as `2026-01-02T03:04:05Z`.
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()))
+    }
+
     /// ISO 8601 with milliseconds, such as `2026-01-02T03:04:05.678Z`.
     pub fn iso(self) -> String {
         self.utc().to_rfc3339_opts(SecondsFormat::Millis, true)

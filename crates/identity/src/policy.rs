@@ -1,14 +1,26 @@
 //! Resource policies: parsed, and asked what they say of a request.
 //!
-//! The part of the policy language that stands alone: statements with Effect, Principal, Action or
-//! NotAction, Resource or NotResource, and conditions on who asks. What is not understood is refused
-//! when the policy is put, never guessed at when it is asked.
+//! The part of the policy language that stands alone: statements with Effect, Principal or
+//! NotPrincipal, Action or NotAction, Resource or NotResource, and conditions on the request. What is
+//! not understood is refused when the policy is put, never guessed at when it is asked.
+//!
+//! A stream's policy knows who asks; a bucket's policy knows all that S3's may ask for, and is held to
+//! S3's rules about what it may say (`bucket`).
 //!
 //! **Invariants.** A policy that parsed decides every request. A Deny that matches wins.
 
+mod bucket;
+mod condition;
+mod document;
+mod pattern;
+
 use headwater_base::Caller;
+use headwater_wire::{BucketPolicyTraits, RequestKeys};
 use serde::Deserialize;
 use serde_json::Value;
+
+use condition::Condition;
+use pattern::{KnownKeys, Pattern, Reading};
 
 /// The most statements of one policy.
 const STATEMENTS_MAX: usize = 100;
@@ -31,32 +43,47 @@ pub struct Policy(Vec<Statement>);
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Statement {
     allows: bool,
-    principals: Vec<String>,
+    principals: Vec<Principal>,
+    /// Everybody but those.
+    principals_negated: bool,
     actions: Patterns,
     resources: Patterns,
     conditions: Vec<Condition>,
 }
 
+/// Whom a statement is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Principal {
+    Everybody,
+    /// Everybody of an account: twelve digits.
+    Account(String),
+    /// Who has this ARN.
+    Arn(String),
+    /// S3's name of an account.
+    Canonical(String),
+    /// A service of AWS. None calls here, so it is nobody.
+    Service,
+}
+
 /// Patterns with `*` and `?`, or everything but those.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Patterns {
-    patterns: Vec<String>,
+    patterns: Vec<Pattern>,
     negated: bool,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Condition {
-    /// Whether the values are patterns.
-    like: bool,
-    negated: bool,
-    key: ConditionKey,
-    values: Vec<String>,
+/// Whose policies are read.
+#[derive(Clone, Copy)]
+struct Dialect {
+    knows_key: KnownKeys,
+    is_bucket: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ConditionKey {
-    PrincipalArn,
-    PrincipalAccount,
+const STREAMS: Dialect = Dialect { knows_key: knows_stream_key, is_bucket: false };
+const BUCKETS: Dialect = Dialect { knows_key: bucket::knows_key, is_bucket: true };
+
+fn knows_stream_key(key: &str) -> bool {
+    matches!(key, "aws:principalarn" | "aws:principalaccount")
 }
 
 #[derive(Deserialize)]
@@ -75,6 +102,7 @@ struct RawStatement {
     _sid: Option<String>,
     effect: String,
     principal: Option<Value>,
+    not_principal: Option<Value>,
     action: Option<Value>,
     not_action: Option<Value>,
     resource: Option<Value>,
@@ -83,15 +111,49 @@ struct RawStatement {
 }
 
 impl Policy {
-    /// Reads a policy.
+    /// Reads the policy of a stream.
     ///
     /// # Errors
     /// One sentence about what is wrong or not understood.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::read(text, STREAMS)
+    }
+
+    /// Reads the policy of a bucket that was accepted by [`Policy::of_bucket`] when it was put.
+    ///
+    /// # Errors
+    /// One sentence about what is wrong or not understood.
+    pub fn parse_bucket(text: &str) -> Result<Self, String> {
+        Self::read(text, BUCKETS)
+    }
+
+    /// Reads the policy that a bucket is to have.
+    ///
+    /// # Errors
+    /// One sentence about what is wrong or not understood, in S3's words where it has some.
+    pub fn of_bucket(text: &str, bucket: &str) -> Result<Self, String> {
+        let policy = Self::parse_bucket(text)?;
+        bucket::check(&policy, bucket)?;
+        Ok(policy)
+    }
+
+    /// What a bucket's policy is like.
+    pub fn bucket_traits(&self) -> BucketPolicyTraits {
+        BucketPolicyTraits {
+            is_public: bucket::is_public(self),
+            asks_object_tags: bucket::asks_object_tags(self),
+        }
+    }
+
+    fn read(text: &str, dialect: Dialect) -> Result<Self, String> {
+        document::check(text)?;
         let raw: RawPolicy = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if let Some(version) = raw.version.filter(|v| v != "2012-10-17" && v != "2008-10-17") {
+        if let Some(version) = raw.version.as_ref().filter(|v| *v != "2012-10-17" && *v != "2008-10-17") {
             return Err(format!("version {version:?} is not known"));
         }
+        // Variables came with the version of 2012; before, they are only text.
+        let has_variables = dialect.is_bucket && raw.version.as_deref() == Some("2012-10-17");
+        let reading = Reading { wild: true, variables: has_variables.then_some(dialect.knows_key) };
         let statements = match raw.statement {
             Value::Array(statements) => statements,
             one @ Value::Object(_) => vec![one],
@@ -100,15 +162,16 @@ impl Policy {
         if statements.is_empty() || statements.len() > STATEMENTS_MAX {
             return Err(format!("a policy has 1 to {STATEMENTS_MAX} statements"));
         }
-        statements.into_iter().map(Statement::parse).collect::<Result<_, _>>().map(Self)
+        let read = |value| Statement::parse(value, dialect, reading);
+        statements.into_iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// What the policy says of `caller` doing `action` to `resource`.
-    pub fn decide(&self, caller: &Caller, action: &str, resource: &str) -> Decision {
-        let arn = caller.arn();
+    /// What the policy says of `caller` doing `action` to `resource`. `keys` are what else the
+    /// request says; who asks is added here.
+    pub fn decide(&self, caller: &Caller, action: &str, resource: &str, keys: &RequestKeys) -> Decision {
+        let asking = Asking::new(caller, action, resource, keys);
         let mut decision = Decision::Silent;
-        for statement in self.0.iter().filter(|statement| statement.is_about(caller, &arn, action, resource))
-        {
+        for statement in self.0.iter().filter(|statement| statement.is_about(&asking)) {
             if !statement.allows {
                 return Decision::Denied;
             }
@@ -118,115 +181,163 @@ impl Policy {
     }
 }
 
+/// A request, as statements look at it.
+struct Asking<'a> {
+    caller: &'a Caller,
+    account: String,
+    arn: String,
+    action: &'a str,
+    resource: &'a str,
+    keys: RequestKeys,
+}
+
+impl<'a> Asking<'a> {
+    fn new(caller: &'a Caller, action: &'a str, resource: &'a str, keys: &RequestKeys) -> Self {
+        let (account, arn) = (caller.account.to_string(), caller.arn());
+        let mut keys = keys.clone();
+        if caller.is_anonymous() {
+            keys.set("aws:principaltype", "Anonymous");
+            keys.set("aws:userid", "anonymous");
+        } else {
+            keys.set("aws:principalaccount", account.as_str());
+            keys.set("aws:principalarn", arn.as_str());
+            let is_root = caller.user == "root";
+            keys.set("aws:principaltype", if is_root { "Account" } else { "User" });
+            keys.set("aws:userid", if is_root { account.as_str() } else { caller.user.as_str() });
+            if !is_root {
+                keys.set("aws:username", caller.user.as_str());
+            }
+        }
+        Self { caller, account, arn, action, resource, keys }
+    }
+}
+
 impl Statement {
-    fn parse(value: Value) -> Result<Self, String> {
+    fn parse(value: Value, dialect: Dialect, reading: Reading) -> Result<Self, String> {
         let raw: RawStatement = serde_json::from_value(value).map_err(|error| error.to_string())?;
         let allows = match raw.effect.as_str() {
             "Allow" => true,
             "Deny" => false,
             other => return Err(format!("Effect {other:?} is neither Allow nor Deny")),
         };
-        let principals = principals(raw.principal.ok_or("a statement has no Principal")?)?;
-        let actions = Patterns::parse("Action", raw.action, raw.not_action)?;
-        let resources = Patterns::parse("Resource", raw.resource, raw.not_resource)?;
+        let (principals, principals_negated) = match (raw.principal, raw.not_principal) {
+            (Some(principal), None) => (principals(principal, dialect)?, false),
+            (None, Some(_)) if allows => return Err("NotPrincipal goes with Deny only".to_owned()),
+            (None, Some(others)) => (principals(others, dialect)?, true),
+            (None, None) => return Err("a statement has no Principal".to_owned()),
+            (Some(_), Some(_)) => return Err("a statement has Principal or NotPrincipal".to_owned()),
+        };
+        let plain = Reading { variables: None, ..reading };
+        let actions = Patterns::parse("Action", raw.action, raw.not_action, plain)?;
+        let resources = Patterns::parse("Resource", raw.resource, raw.not_resource, reading)?;
         let mut conditions = Vec::new();
         for (operator, tests) in raw.condition.into_iter().flatten() {
             let Value::Object(tests) = tests else {
                 return Err(format!("the condition {operator} has no keys"));
             };
             for (key, values) in tests {
-                conditions.push(Condition::parse(&operator, &key, values)?);
+                conditions.push(Condition::parse(&operator, &key, values, dialect.knows_key, reading)?);
             }
         }
-        Ok(Self { allows, principals, actions, resources, conditions })
+        Ok(Self { allows, principals, principals_negated, actions, resources, conditions })
     }
 
-    fn is_about(&self, caller: &Caller, arn: &str, action: &str, resource: &str) -> bool {
-        self.principals.iter().any(|principal| is_principal(principal, caller, arn))
-            && self.actions.match_ignoring_case(action)
-            && self.resources.match_exactly(resource)
-            && self.conditions.iter().all(|condition| condition.holds(caller, arn))
+    fn is_about(&self, asking: &Asking<'_>) -> bool {
+        self.principals.iter().any(|principal| principal.is(asking)) != self.principals_negated
+            && self.actions.match_ignoring_case(asking.action)
+            && self.resources.match_exactly(asking.resource, &asking.keys)
+            && self.conditions.iter().all(|condition| condition.holds(&asking.keys))
     }
 }
 
-/// `*`, or the accounts and users under `AWS`.
-fn principals(value: Value) -> Result<Vec<String>, String> {
-    let named = match value {
-        Value::String(all) if all == "*" => return Ok(vec![all]),
-        Value::Object(mut kinds) => {
-            let aws = kinds.remove("AWS");
-            if let Some(other) = kinds.keys().next() {
-                return Err(format!("principals of kind {other} do not exist here"));
-            }
-            aws.ok_or("Principal names nobody")?
-        }
+/// `*`, or the accounts and users under `AWS`; for buckets also `CanonicalUser` and `Service`.
+fn principals(value: Value, dialect: Dialect) -> Result<Vec<Principal>, String> {
+    let kinds = match value {
+        Value::String(all) if all == "*" => return Ok(vec![Principal::Everybody]),
+        Value::Object(kinds) if kinds.is_empty() => return Err("Principal names nobody".to_owned()),
+        Value::Object(kinds) => kinds,
         _ => return Err("Principal must be \"*\" or {\"AWS\": …}".to_owned()),
     };
-    let named = strings("Principal", named)?;
-    let known = |text: &String| {
-        let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
-        text == "*" || is_account || text.strip_prefix("arn:aws:iam::").is_some_and(|rest| rest.len() > 13)
-    };
-    match named.iter().find(|text| !known(text)) {
-        Some(unknown) => Err(format!("{unknown:?} is no principal")),
-        None => Ok(named),
+    let mut named = Vec::new();
+    for (kind, value) in kinds {
+        let read = match kind.as_str() {
+            "AWS" => Principal::of_aws,
+            "CanonicalUser" if dialect.is_bucket => Principal::of_canonical,
+            "Service" if dialect.is_bucket => Principal::of_service,
+            other => return Err(format!("principals of kind {other} do not exist here")),
+        };
+        for text in strings("Principal", value)? {
+            named.push(read(&text).ok_or_else(|| format!("{text:?} is no principal"))?);
+        }
     }
+    Ok(named)
 }
 
-fn is_principal(principal: &str, caller: &Caller, arn: &str) -> bool {
-    let account = caller.account.to_string();
-    let of_account = principal.strip_prefix("arn:aws:iam::").and_then(|rest| rest.strip_suffix(":root"));
-    principal == "*" || principal == account || principal == arn || of_account == Some(&account)
+impl Principal {
+    fn of_aws(text: &str) -> Option<Self> {
+        let is_account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+        if text == "*" {
+            return Some(Self::Everybody);
+        }
+        if is_account(text) {
+            return Some(Self::Account(text.to_owned()));
+        }
+        let rest = text.strip_prefix("arn:aws:iam::").or_else(|| text.strip_prefix("arn:aws:sts::"))?;
+        let (account, name) = rest.split_once(':')?;
+        if !is_account(account) || name.is_empty() || name.contains(['*', '?']) {
+            return None;
+        }
+        Some(match name {
+            "root" => Self::Account(account.to_owned()),
+            _ => Self::Arn(text.to_owned()),
+        })
+    }
+
+    fn of_canonical(text: &str) -> Option<Self> {
+        let is_id = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        is_id.then(|| Self::Canonical(text.to_ascii_lowercase()))
+    }
+
+    fn of_service(text: &str) -> Option<Self> {
+        (text.ends_with(".amazonaws.com") && !text.contains('*')).then_some(Self::Service)
+    }
+
+    fn is(&self, asking: &Asking<'_>) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Service => false,
+            _ if asking.caller.is_anonymous() => false,
+            Self::Account(account) => *account == asking.account,
+            Self::Arn(arn) => *arn == asking.arn,
+            Self::Canonical(id) => *id == asking.caller.canonical_id,
+        }
+    }
 }
 
 impl Patterns {
-    fn parse(what: &str, plain: Option<Value>, negated: Option<Value>) -> Result<Self, String> {
+    fn parse(
+        what: &str,
+        plain: Option<Value>,
+        negated: Option<Value>,
+        reading: Reading,
+    ) -> Result<Self, String> {
+        let read = |value| -> Result<Vec<Pattern>, String> {
+            strings(what, value)?.iter().map(|text| Pattern::parse(text, reading)).collect()
+        };
         match (plain, negated) {
-            (Some(plain), None) => Ok(Self { patterns: strings(what, plain)?, negated: false }),
-            (None, Some(negated)) => Ok(Self { patterns: strings(what, negated)?, negated: true }),
+            (Some(plain), None) => Ok(Self { patterns: read(plain)?, negated: false }),
+            (None, Some(negated)) => Ok(Self { patterns: read(negated)?, negated: true }),
             _ => Err(format!("a statement has either {what} or Not{what}")),
         }
     }
 
-    fn match_exactly(&self, text: &str) -> bool {
-        self.patterns.iter().any(|pattern| matches(pattern.as_bytes(), text.as_bytes())) != self.negated
+    fn match_exactly(&self, text: &str, keys: &RequestKeys) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(text, keys)) != self.negated
     }
 
     fn match_ignoring_case(&self, text: &str) -> bool {
-        let text = text.to_ascii_lowercase();
-        let matches = |pattern: &String| matches(pattern.to_ascii_lowercase().as_bytes(), text.as_bytes());
-        self.patterns.iter().any(matches) != self.negated
-    }
-}
-
-impl Condition {
-    fn parse(operator: &str, key: &str, values: Value) -> Result<Self, String> {
-        let (like, negated) = match operator {
-            "StringEquals" | "ArnEquals" => (operator == "ArnEquals", false),
-            "StringNotEquals" | "ArnNotEquals" => (operator == "ArnNotEquals", true),
-            "StringLike" | "ArnLike" => (true, false),
-            "StringNotLike" | "ArnNotLike" => (true, true),
-            other => return Err(format!("the condition {other} is not supported")),
-        };
-        let key = match key.to_ascii_lowercase().as_str() {
-            "aws:principalarn" => ConditionKey::PrincipalArn,
-            "aws:principalaccount" => ConditionKey::PrincipalAccount,
-            _ => return Err(format!("the condition key {key} is not supported")),
-        };
-        Ok(Self { like, negated, key, values: strings(operator, values)? })
-    }
-
-    fn holds(&self, caller: &Caller, arn: &str) -> bool {
-        let account = caller.account.to_string();
-        let text = match self.key {
-            ConditionKey::PrincipalArn => arn,
-            ConditionKey::PrincipalAccount => &account,
-        };
-        let is = |value: &String| match self.like {
-            true => matches(value.as_bytes(), text.as_bytes()),
-            false => value == text,
-        };
-        self.values.iter().any(is) != self.negated
+        let none = RequestKeys::default();
+        self.patterns.iter().any(|pattern| pattern.matches_ignoring_case(text, &none)) != self.negated
     }
 }
 
@@ -240,34 +351,6 @@ fn strings(what: &str, value: Value) -> Result<Vec<String>, String> {
         }
         _ => Err(wrong()),
     }
-}
-
-/// Whether `text` has the form of `pattern`, where `*` stands for anything and `?` for one byte.
-/// Goes back to the last star only, so it takes at most pattern × text steps.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == b'?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
 }
 
 #[cfg(test)]
@@ -291,7 +374,7 @@ mod tests {
     fn check(statements: &str, who: (&str, &str), action: &str, want: Decision) {
         let policy =
             Policy::parse(&format!(r#"{{"Version":"2012-10-17","Statement":{statements}}}"#)).unwrap();
-        assert_eq!(policy.decide(&caller(who.0, who.1), action, STREAM), want);
+        assert_eq!(policy.decide(&caller(who.0, who.1), action, STREAM, &RequestKeys::default()), want);
     }
 
     #[test]
@@ -356,10 +439,13 @@ mod tests {
             (r#"{"Version":"2000-01-01","Statement":[{}]}"#.to_owned(), "not known"),
             (with(r#","NotAction":"*""#), "either Action or NotAction"),
             (with(r#","Colour":"red""#), "unknown field"),
-            (with(r#","Condition":{"IpAddress":{"aws:SourceIp":"1.2.3.4"}}"#), "IpAddress is not supported"),
+            (
+                with(r#","Condition":{"IpAddress":{"aws:SourceIp":"1.2.3.4"}}"#),
+                "aws:sourceip is not supported",
+            ),
             (
                 with(r#","Condition":{"StringEquals":{"aws:SourceVpc":"x"}}"#),
-                "aws:SourceVpc is not supported",
+                "aws:sourcevpc is not supported",
             ),
             (with("").replace("\"*\",\"Action", "{\"Service\":\"x\"},\"Action"), "kind Service"),
             (with("").replace("\"*\",\"Action", "{\"AWS\":\"somebody\"},\"Action"), "no principal"),
@@ -371,31 +457,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stars_stand_for_anything(parts in proptest::collection::vec("[a-c]{0,4}", 1..5), fill in "[a-c]{0,5}") {
-            prop_assert!(matches(parts.join("*").as_bytes(), parts.join(&fill).as_bytes()));
-        }
-
-        #[test]
-        fn foreign_text_never_panics(text: String, pattern in "[a*?]{0,20}", value in "[ab]{0,40}") {
+        fn foreign_text_never_panics(text: String) {
             let _ = Policy::parse(&text);
-            let _ = matches(pattern.as_bytes(), value.as_bytes());
-        }
-    }
-
-    #[test]
-    fn patterns_match_whole_texts() {
-        for (pattern, text, want) in [
-            ("", "", true),
-            ("*", "", true),
-            ("a*c", "abcbc", true),
-            ("a*c", "abcb", false),
-            ("a?c", "abc", true),
-            ("a?c", "ac", false),
-            ("a", "ab", false),
-            ("*b", "aab", true),
-            ("**", "x", true),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), want, "{pattern} {text}");
+            let _ = Policy::parse_bucket(&text);
         }
     }
 }

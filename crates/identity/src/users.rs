@@ -49,6 +49,9 @@ pub enum UsersError {
     /// A secret is empty.
     #[error("the secret of access key {0} is empty")]
     NoSecret(String),
+    /// Users of one account have different canonical ids, which are their account's.
+    #[error("access key {0} has another canonical id than its account {1}")]
+    OtherCanonicalId(String, AccountId),
     /// A canonical id is none.
     #[error("the canonical id of access key {0} must be 64 hex digits")]
     BadCanonicalId(String),
@@ -59,6 +62,8 @@ pub enum UsersError {
 #[derive(Debug)]
 pub struct Users {
     by_key: HashMap<String, Secret>,
+    /// Those of accounts that were given one.
+    canonical_ids: HashMap<AccountId, String>,
     dev: bool,
 }
 
@@ -69,13 +74,20 @@ impl Users {
     /// When the list contradicts itself.
     pub fn new(users: &[User]) -> Result<Self, UsersError> {
         let mut by_key = HashMap::new();
+        let canonical_ids = canonical_ids(users)?;
         for user in users {
-            let secret = user.checked()?;
+            let given = canonical_ids.get(&user.account).cloned();
+            let secret = User { canonical_id: given, ..user.clone() }.checked()?;
             if by_key.insert(user.access_key.clone(), secret).is_some() {
                 return Err(UsersError::Twice(user.access_key.clone()));
             }
         }
-        Ok(Self { by_key, dev: false })
+        Ok(Self { by_key, canonical_ids, dev: false })
+    }
+
+    /// S3's canonical id of an account, whether or not it has users.
+    pub(crate) fn canonical_id(&self, account: AccountId) -> String {
+        self.canonical_ids.get(&account).cloned().unwrap_or_else(|| canonical_id(account))
     }
 
     /// The same, and the development credentials: `test`/`test` as account 000000000000, and every
@@ -98,6 +110,19 @@ impl Users {
         };
         user.checked().ok()
     }
+}
+
+/// The canonical ids that the users give their accounts.
+fn canonical_ids(users: &[User]) -> Result<HashMap<AccountId, String>, UsersError> {
+    let mut ids: HashMap<AccountId, String> = HashMap::new();
+    for user in users {
+        let Some(id) = user.canonical_id.as_ref().map(|id| id.to_ascii_lowercase()) else { continue };
+        let known = ids.entry(user.account).or_insert_with(|| id.clone());
+        if *known != id {
+            return Err(UsersError::OtherCanonicalId(user.access_key.clone(), user.account));
+        }
+    }
+    Ok(ids)
 }
 
 impl User {
@@ -138,7 +163,9 @@ impl Authority for Users {
 
     async fn check(&self, caller: &Caller, access: &Access, owner: Option<AccountId>) -> Result<(), Fault> {
         let named = access.resource.as_ref().and_then(|arn| arn.account);
-        let foreign = [owner, named].into_iter().flatten().any(|account| account != caller.account);
+        // Who signed nothing has no account of its own.
+        let foreign = caller.is_anonymous()
+            || [owner, named].into_iter().flatten().any(|account| account != caller.account);
         if foreign { Err(denied(caller, access)) } else { Ok(()) }
     }
 }
@@ -216,6 +243,12 @@ mod tests {
         assert!(matches!(Users::new(&[user("A/B", "111111111111")]), Err(UsersError::BadKey(_))));
         let short = User { canonical_id: Some("ab".into()), ..user("A", "111111111111") };
         assert!(matches!(Users::new(&[short]), Err(UsersError::BadCanonicalId(_))));
+        let id = |key: &str, c: &str| User { canonical_id: Some(c.repeat(64)), ..user(key, "111111111111") };
+        let two = Users::new(&[id("A", "a"), id("B", "b")]);
+        assert!(matches!(two, Err(UsersError::OtherCanonicalId(..))));
+        let users = Users::new(&[id("A", "A"), user("B", "111111111111")]).unwrap();
+        assert_eq!(users.canonical_id("111111111111".parse().unwrap()), "a".repeat(64));
+        assert_eq!(users.by_key["B"].caller.canonical_id, "a".repeat(64));
     }
 
     #[test]

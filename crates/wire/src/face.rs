@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use headwater_base::{AccountId, Arn, Caller, OnceToken, Region, Scope, Timestamp};
 
-use crate::Fault;
+use crate::{BucketPolicyTraits, Fault, Petition};
 
 /// What an operation wants to do, for the guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,25 @@ pub trait Authority: Send + Sync + std::fmt::Debug {
     /// One sentence for whoever wrote the policy.
     fn check_policy(&self, _policy: &str) -> Result<(), String> {
         Ok(())
+    }
+    /// Whether the caller may, where the face's engine keeps policy and grants (S3). An authority
+    /// that knows no policies goes by the bucket's owner and the grants.
+    async fn decide(&self, petition: &Petition<'_>) -> Result<(), Fault> {
+        if petition.is_granted {
+            return Ok(());
+        }
+        self.check(petition.caller, petition.access, Some(petition.owner)).await
+    }
+    /// What a policy for this bucket is like; `Err` says what is wrong with it.
+    ///
+    /// # Errors
+    /// One sentence for whoever wrote the policy.
+    fn read_bucket_policy(&self, _policy: &str, _bucket: &str) -> Result<BucketPolicyTraits, String> {
+        Ok(BucketPolicyTraits::default())
+    }
+    /// S3's canonical id of an account.
+    fn canonical_id(&self, account: AccountId) -> String {
+        format!("{account:0>64}")
     }
 }
 
@@ -102,7 +121,8 @@ pub struct OperationRow {
     pub works: bool,
 }
 
-/// A request whose signature (headers at least) was verified, aws-chunked already decoded.
+/// A request whose signature (headers at least) was verified, aws-chunked already decoded. For a face
+/// that takes them also one without a signature, whose caller is anonymous.
 #[derive(Debug)]
 pub struct VerifiedRequest {
     /// Method, URI, headers. No Authorization, no presign parameters.
@@ -168,6 +188,11 @@ pub trait Face: Send + Sync + 'static {
     }
     /// Whether bodies are handed over while they arrive (S3) or whole.
     fn streams_bodies(&self) -> bool {
+        false
+    }
+    /// Whether requests that nobody signed come here, too, as those of [`Caller::anonymous`] (S3). Such
+    /// a face asks of every one of them whether everybody may.
+    fn takes_unsigned(&self) -> bool {
         false
     }
     /// The largest whole body accepted.

@@ -12,6 +12,7 @@ mod events;
 mod face;
 mod fault;
 mod operation;
+mod policy;
 pub mod sigv4;
 mod value;
 
@@ -23,4 +24,5 @@ pub use face::{
 };
 pub use fault::Fault;
 pub use operation::{Operation, OperationSet};
+pub use policy::{BucketPolicyTraits, Petition, RequestKeys};
 pub use value::{Blob, EpochTime};

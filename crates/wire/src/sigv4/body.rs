@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
 use super::canonical::{decode_text, raw_pairs};
-use super::chunked::{ChunkDecoder, ChunkError};
+use super::chunked::{ChunkDecoder, ChunkError, ChunkSigning};
 use super::{AuthError, Dialect, Payload, Verified};
 use crate::{Fault, RawBody};
 
@@ -47,18 +47,50 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
+    let signs = matches!(verified.payload, Payload::Chunked { signed: true, .. });
+    proven_body(head, body, &verified.payload, signs.then(|| verified.chunk_signing()), clock)
+}
+
+/// The body of a request without a signature: decoded, and ending in an error unless its hash, its
+/// length and its trailers are what was promised.
+///
+/// # Errors
+/// When the head lacks what the encoding needs, or promises signatures.
+pub fn unsigned_body<B>(head: &mut Parts, body: B, clock: &Clock) -> Result<RawBody, Fault>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let payload = match Payload::of(&head.headers) {
+        Ok(Payload::Chunked { signed: true, .. }) => Err(AuthError::Missing),
+        other => other,
+    };
+    let payload = payload.map_err(|error| error.fault(Dialect::S3))?;
+    proven_body(head, body, &payload, None, clock)
+}
+
+fn proven_body<B>(
+    head: &mut Parts,
+    body: B,
+    payload: &Payload,
+    signing: Option<ChunkSigning>,
+    clock: &Clock,
+) -> Result<RawBody, Fault>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
     let stated = number(&head.headers, header::CONTENT_LENGTH.as_str())?;
     let trailers = Arc::new(Mutex::new(Vec::new()));
-    let (len, proof) = match &verified.payload {
+    let (len, proof) = match payload {
         Payload::Implied | Payload::Unsigned => (stated, Proof::Nothing),
         Payload::Hashed(hash) => (stated, Proof::Hash { hasher: Sha256::new(), signed: hash.clone() }),
-        Payload::Chunked { signed, trailers: allowed } => {
+        Payload::Chunked { signed: _, trailers: allowed } => {
             let decoded = number(&head.headers, "x-amz-decoded-content-length")?.ok_or_else(|| {
                 Fault::client("MissingContentLength", "You must provide the Content-Length HTTP header.")
                     .with_status(411)
             })?;
             let announced = if *allowed { announced(&head.headers) } else { Vec::new() };
-            let signing = signed.then(|| verified.chunk_signing());
             let decoder = Box::new(ChunkDecoder::new(signing, decoded, announced));
             (Some(decoded), Proof::Chunks { decoder: Some(decoder), trailers: trailers.clone() })
         }
