@@ -15,13 +15,16 @@ use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, StoreError,
 use crate::records::bucket::{BucketRecord, Present, TagsRecord};
 use crate::records::version::{StateRecord, VersionedRecord};
 use crate::records::{decode, encode, keys};
-use crate::{BucketLock, BucketName, ObjectError, Objects, Versioning};
+use crate::{BucketAccess, BucketLock, BucketName, ObjectError, Objects, Versioning};
 
 /// How often an operation starts over because others changed what it works on.
 pub(crate) const TRIES_MAX: usize = 16;
 
 /// How many buckets are read at a time.
 const PAGE_BUCKETS: usize = 1000;
+
+/// More configurations than a bucket can have: a thousand of each of four kinds, and eleven.
+const CONFIGS_MAX: usize = 5000;
 
 /// A bucket as it is now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,6 +43,8 @@ pub struct Bucket {
     pub versioning: Versioning,
     /// Its object lock, if that is on.
     pub lock: Option<BucketLock>,
+    /// What the guard must know of it.
+    pub access: BucketAccess,
 }
 
 impl Objects {
@@ -83,6 +88,7 @@ impl Objects {
             deleting: false,
             versioning: None,
             lock: None,
+            access: None,
         }
     }
 
@@ -307,7 +313,7 @@ impl Objects {
         Ok(())
     }
 
-    async fn bucket_record(&self, name: &BucketName) -> Result<(BucketRecord, Lsn), ObjectError> {
+    pub(crate) async fn bucket_record(&self, name: &BucketName) -> Result<(BucketRecord, Lsn), ObjectError> {
         let key = keys::bucket(name.as_str());
         let fact = self.store.get(&key).await?;
         let fact = fact.ok_or_else(|| ObjectError::NoSuchBucket(name.as_str().to_owned()))?;
@@ -328,11 +334,12 @@ impl Objects {
             let back = BucketRecord { deleting: false, ..record };
             commit.put(key, encode(&back)).put(keys::guard(incarnation), encode(&Present {}))
         } else {
-            commit
+            let gone = commit
                 .delete(key)
                 .delete(keys::alive(incarnation))
                 .delete(keys::bucket_tags(incarnation))
-                .delete(keys::versioned(incarnation))
+                .delete(keys::versioned(incarnation));
+            self.with_configs_removed(gone, incarnation).await?
         };
         match self.store.commit(commit).await {
             Ok(_) if holds_objects => Ok(false),
@@ -344,6 +351,13 @@ impl Objects {
             Err(CommitError::Conflict(_)) => Ok(false),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Adds to `commit` the removal of a bucket's configurations. Without the guard no more come.
+    async fn with_configs_removed(&self, commit: Commit, incarnation: u64) -> Result<Commit, ObjectError> {
+        let range = KeyRange::prefix(&keys::bucket_configs(incarnation));
+        let rows = self.store.scan(&range, CONFIGS_MAX, Direction::Forward).await?;
+        Ok(rows.into_iter().fold(commit, |commit, row| commit.delete(row.key)))
     }
 
     async fn holds_objects(&self, incarnation: u64) -> Result<bool, ObjectError> {
@@ -367,6 +381,7 @@ fn bucket_of(name: &BucketName, record: &BucketRecord) -> Result<Bucket, StoreEr
         created: Timestamp::from_ms(record.created_ms),
         versioning: record.versioning.map_or(Versioning::Never, Versioning::from),
         lock: record.lock.as_ref().map(BucketLock::from),
+        access: record.access(),
     })
 }
 

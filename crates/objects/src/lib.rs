@@ -16,9 +16,11 @@
 //! **Failure.** A crash leaves at most bodies and references that nothing names; [`Sweep`] removes
 //! them. A damaged body is an error, never bytes.
 
+mod acl;
 mod bucket;
 mod change;
 mod checksum;
+mod config;
 mod copy;
 mod delete;
 mod engine;
@@ -38,12 +40,14 @@ mod sweep;
 mod tries;
 mod version;
 
+pub use acl::{Acl, AclOwner, GRANTS_MAX, Grant, Grantee, Permission};
 pub use bucket::Bucket;
 // The kinds of failure inside an ObjectError, so that faces can tell them apart.
 pub use headwater_blob::BlobError;
 pub use headwater_store::{CommitError, Lsn, StoreError};
 
 pub use checksum::ChecksumAlgorithm;
+pub use config::{BucketAccess, BucketConfig, Ownership, PolicyTraits, PublicAccessBlock};
 pub use delete::{Deletion, Removal};
 pub use engine::Objects;
 pub use error::ObjectError;

@@ -22,6 +22,7 @@ use headwater_store::{Commit, CommitError, Direction, KeyRange, Scanned, StoreEr
 
 use crate::bucket::TRIES_MAX;
 use crate::put::{check_lock, reference, release, target_of_place};
+use crate::records::acl::AclRecord;
 use crate::records::bucket::Present;
 use crate::records::object::PlaceRecord;
 use crate::records::upload::{PartRecord, UploadRecord};
@@ -107,6 +108,7 @@ impl Objects {
             retention_mode: lock.retention.map(|retention| retention.mode.into()),
             retain_until_ms: lock.retention.map(|retention| retention.until.ms()),
             hold: lock.hold,
+            acl: attributes.acl.as_ref().map(AclRecord::of),
         };
         let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
         for _ in 0..TRIES_MAX {
@@ -270,6 +272,7 @@ fn upload_info(key: ObjectKey, id: UploadId, record: UploadRecord) -> UploadInfo
             tags: record.tags,
             system: BTreeMap::new(),
             lock: ObjectLock::of(record.retention_mode, record.retain_until_ms, record.hold),
+            acl: record.acl.map(AclRecord::acl),
         },
         options: UploadOptions {
             algorithm: record.algorithm.as_deref().and_then(ChecksumAlgorithm::named),

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use headwater_base::Timestamp;
 use headwater_store::{Commit, Fact, Key, Lsn, Scanned, StoreError};
 
+use crate::records::acl::AclRecord;
 use crate::records::object::ObjectRecord;
 use crate::records::{decode, keys};
 use crate::version::Named;
-use crate::{ObjectKey, ObjectLock, VersionId};
+use crate::{Acl, ObjectKey, ObjectLock, VersionId};
 
 /// An object as listed or read, without its body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,6 +50,8 @@ pub struct Attributes {
     pub system: BTreeMap<String, String>,
     /// What holds the version.
     pub lock: ObjectLock,
+    /// Who owns it and whom that one grants what, if that is not the bucket's owner and nobody.
+    pub acl: Option<Acl>,
 }
 
 /// Checksums of a body, base64 as S3 writes them, by algorithm name (`CRC32`, `CRC32C`,
@@ -102,15 +105,17 @@ impl Current {
 
     pub(crate) fn info(self, key: &ObjectKey) -> ObjectInfo {
         let (lsn, version, lock) = (self.lsn(), self.id(), self.record.lock());
-        let ObjectRecord { size, etag, modified_ms, content_type, headers, metadata, tags, system, .. } =
-            self.record;
+        let ObjectRecord {
+            size, etag, modified_ms, content_type, headers, metadata, tags, system, acl, ..
+        } = self.record;
+        let acl = acl.map(AclRecord::acl);
         ObjectInfo {
             key: key.clone(),
             size,
             etag,
             modified: Timestamp::from_ms(modified_ms),
             lsn,
-            attributes: Attributes { content_type, headers, metadata, tags, system, lock },
+            attributes: Attributes { content_type, headers, metadata, tags, system, lock, acl },
             checksums: Checksums { values: self.record.checksums, composite: self.record.composite },
             version,
         }

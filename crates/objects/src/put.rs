@@ -14,6 +14,7 @@ use headwater_blob::BlobId;
 use headwater_store::{Commit, CommitError, Key};
 
 use crate::object::Current;
+use crate::records::acl::AclRecord;
 use crate::records::keys;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::stage::Place;
@@ -187,7 +188,7 @@ pub(crate) fn new_record(
     attributes: Attributes,
     checksums: Checksums,
 ) -> ObjectRecord {
-    let Attributes { content_type, headers, metadata, tags, system, lock } = attributes;
+    let Attributes { content_type, headers, metadata, tags, system, lock, acl } = attributes;
     let mut record = ObjectRecord {
         size,
         etag,
@@ -207,6 +208,7 @@ pub(crate) fn new_record(
         retention_mode: None,
         retain_until_ms: None,
         hold: None,
+        acl: acl.as_ref().map(AclRecord::of),
     };
     lock.write(&mut record);
     record

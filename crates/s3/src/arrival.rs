@@ -2,7 +2,7 @@
 //! what our own code needs carried in an extension.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use futures::StreamExt;
 use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, VerifiedRequest};
@@ -14,6 +14,7 @@ use s3s::dto::{Range, Timestamp, TimestampFormat};
 use s3s::{Body, S3Error};
 
 use crate::fault::Refusal;
+use crate::standing::Standing;
 
 /// What s3s would act on and `wire` has dealt with.
 const DEALT_WITH: [HeaderName; 4] = [
@@ -36,6 +37,11 @@ pub(crate) struct Arrival {
     trailers: Arc<Mutex<Vec<(String, String)>>>,
     body_fault: Arc<Mutex<Option<Fault>>>,
     outcome: Arc<Mutex<Option<Outcome>>>,
+    /// What the answer says besides, whatever it is.
+    headers: Arc<Mutex<HeaderMap>>,
+    /// The canonical id of the account that owns the bucket, once that is found.
+    bucket_owner: Arc<OnceLock<String>>,
+    standing: Arc<OnceLock<Arc<Standing>>>,
 }
 
 impl Arrival {
@@ -52,6 +58,9 @@ impl Arrival {
             trailers,
             body_fault: Arc::default(),
             outcome: Arc::default(),
+            headers: Arc::default(),
+            bucket_owner: Arc::default(),
+            standing: Arc::default(),
         };
         if head.method == Method::POST && is_form(&head.headers) {
             let refusal = Fault::client("NotImplemented", "Uploads by HTML forms are not supported.");
@@ -104,6 +113,33 @@ impl Arrival {
         }
     }
 
+    /// Says this, too, on the answer, whether it is a refusal or not.
+    pub(crate) fn add_header(&self, name: impl header::IntoHeaderName, value: HeaderValue) {
+        self.headers.lock().expect("no holder of this lock panics").insert(name, value);
+    }
+
+    /// Remembers whose the request's bucket is.
+    pub(crate) fn note_bucket_owner(&self, canonical_id: String) {
+        // A request is about one bucket; the first is it.
+        let _ = self.bucket_owner.set(canonical_id);
+    }
+
+    /// Remembers what the guard went by in the request's bucket.
+    pub(crate) fn note_standing(&self, standing: Standing) {
+        // The guard looks once.
+        let _ = self.standing.set(Arc::new(standing));
+    }
+
+    /// What the guard went by in the request's bucket, to ask it again.
+    pub(crate) fn standing(&self) -> Option<Arc<Standing>> {
+        self.standing.get().cloned()
+    }
+
+    /// Whose the request's bucket is, once that is known.
+    pub(crate) fn bucket_owner(&self) -> Option<String> {
+        self.bucket_owner.get().cloned()
+    }
+
     /// A refusal as the codec writes it, with the request's id.
     pub(crate) fn refuse(&self, refusal: Refusal) -> S3Error {
         let mut error = S3Error::from(refusal);
@@ -116,6 +152,9 @@ impl Arrival {
         if let Ok(id) = HeaderValue::from_str(&self.context.request_id) {
             answer.headers_mut().insert(HOST_ID, id.clone());
             answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        for (name, value) in &*self.headers.lock().expect("no holder of this lock panics") {
+            answer.headers_mut().insert(name, value.clone());
         }
         if let Some(outcome) = self.outcome.lock().expect("no holder of this lock panics").take() {
             answer.extensions_mut().insert(outcome);

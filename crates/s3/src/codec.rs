@@ -9,6 +9,7 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 use crate::arrival::Arrival;
 use crate::fault::Refusal;
 use crate::ops;
+use crate::standing::Standing;
 
 /// What operations work with.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) type Answer<T> = Result<S3Response<T>, Refusal>;
 pub(crate) trait Circumstances {
     /// Who asks, and how.
     fn arrival(&self) -> Result<Arrival, Refusal>;
+    /// What the guard went by in the request's bucket, to ask it again.
+    fn standing(&self) -> Result<Arc<Standing>, Refusal>;
     /// The bucket the request is about.
     fn bucket(&self) -> Result<Arc<Bucket>, Refusal>;
 }
@@ -37,6 +40,10 @@ pub(crate) trait Circumstances {
 impl<T> Circumstances for S3Request<T> {
     fn arrival(&self) -> Result<Arrival, Refusal> {
         self.extensions.get::<Arrival>().cloned().ok_or_else(Refusal::access_denied)
+    }
+
+    fn standing(&self) -> Result<Arc<Standing>, Refusal> {
+        self.arrival()?.standing().ok_or_else(Refusal::access_denied)
     }
 
     fn bucket(&self) -> Result<Arc<Bucket>, Refusal> {
@@ -49,11 +56,18 @@ macro_rules! operations {
         #[async_trait::async_trait]
         impl S3 for Codec {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                let arrival = request.arrival()?;
-                $call(self, request).await.map_err(|refusal| {
-                    arrival.note_fault(&refusal.code);
-                    arrival.refuse(refusal)
-                })
+                let (arrival, standing) = (request.arrival()?, request.standing().ok());
+                match $call(self, request).await {
+                    Ok(answer) => Ok(answer),
+                    Err(refusal) => {
+                        let refusal = match standing {
+                            Some(standing) => standing.veil(refusal).await,
+                            None => refusal,
+                        };
+                        arrival.note_fault(&refusal.code);
+                        Err(arrival.refuse(refusal))
+                    }
+                }
             })*
         }
     };
@@ -66,34 +80,73 @@ operations! {
     create_bucket: CreateBucketInput => CreateBucketOutput, ops::create_bucket::call;
     create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput, ops::create_multipart_upload::call;
     delete_bucket: DeleteBucketInput => DeleteBucketOutput, ops::delete_bucket::call;
+    delete_bucket_analytics_configuration: DeleteBucketAnalyticsConfigurationInput => DeleteBucketAnalyticsConfigurationOutput, ops::analytics::delete;
+    delete_bucket_cors: DeleteBucketCorsInput => DeleteBucketCorsOutput, ops::bucket_cors::delete;
+    delete_bucket_intelligent_tiering_configuration: DeleteBucketIntelligentTieringConfigurationInput => DeleteBucketIntelligentTieringConfigurationOutput, ops::intelligent_tiering::delete;
+    delete_bucket_inventory_configuration: DeleteBucketInventoryConfigurationInput => DeleteBucketInventoryConfigurationOutput, ops::inventory::delete;
+    delete_bucket_metrics_configuration: DeleteBucketMetricsConfigurationInput => DeleteBucketMetricsConfigurationOutput, ops::metrics::delete;
+    delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput => DeleteBucketOwnershipControlsOutput, ops::ownership_controls::delete;
+    delete_bucket_policy: DeleteBucketPolicyInput => DeleteBucketPolicyOutput, ops::bucket_policy::delete;
     delete_bucket_tagging: DeleteBucketTaggingInput => DeleteBucketTaggingOutput, ops::bucket_tagging::delete;
     delete_object: DeleteObjectInput => DeleteObjectOutput, ops::delete_object::call;
     delete_object_tagging: DeleteObjectTaggingInput => DeleteObjectTaggingOutput, ops::object_tagging::delete;
     delete_objects: DeleteObjectsInput => DeleteObjectsOutput, ops::delete_objects::call;
+    delete_public_access_block: DeletePublicAccessBlockInput => DeletePublicAccessBlockOutput, ops::public_access_block::delete;
+    get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput => GetBucketAccelerateConfigurationOutput, ops::accelerate::get;
+    get_bucket_acl: GetBucketAclInput => GetBucketAclOutput, ops::bucket_acl::get;
+    get_bucket_analytics_configuration: GetBucketAnalyticsConfigurationInput => GetBucketAnalyticsConfigurationOutput, ops::analytics::get;
+    get_bucket_cors: GetBucketCorsInput => GetBucketCorsOutput, ops::bucket_cors::get;
+    get_bucket_intelligent_tiering_configuration: GetBucketIntelligentTieringConfigurationInput => GetBucketIntelligentTieringConfigurationOutput, ops::intelligent_tiering::get;
+    get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput => GetBucketInventoryConfigurationOutput, ops::inventory::get;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput, ops::head_bucket::location;
+    get_bucket_logging: GetBucketLoggingInput => GetBucketLoggingOutput, ops::bucket_logging::get;
+    get_bucket_metrics_configuration: GetBucketMetricsConfigurationInput => GetBucketMetricsConfigurationOutput, ops::metrics::get;
+    get_bucket_ownership_controls: GetBucketOwnershipControlsInput => GetBucketOwnershipControlsOutput, ops::ownership_controls::get;
+    get_bucket_policy: GetBucketPolicyInput => GetBucketPolicyOutput, ops::bucket_policy::get;
+    get_bucket_policy_status: GetBucketPolicyStatusInput => GetBucketPolicyStatusOutput, ops::bucket_policy::status;
+    get_bucket_request_payment: GetBucketRequestPaymentInput => GetBucketRequestPaymentOutput, ops::request_payment::get;
     get_bucket_tagging: GetBucketTaggingInput => GetBucketTaggingOutput, ops::bucket_tagging::get;
     get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput, ops::bucket_versioning::get;
     get_object: GetObjectInput => GetObjectOutput, ops::get_object::call;
+    get_object_acl: GetObjectAclInput => GetObjectAclOutput, ops::object_acl::get;
     get_object_attributes: GetObjectAttributesInput => GetObjectAttributesOutput, ops::get_object_attributes::call;
     get_object_legal_hold: GetObjectLegalHoldInput => GetObjectLegalHoldOutput, ops::object_legal_hold::get;
     get_object_lock_configuration: GetObjectLockConfigurationInput => GetObjectLockConfigurationOutput, ops::object_lock::get;
     get_object_retention: GetObjectRetentionInput => GetObjectRetentionOutput, ops::object_retention::get;
     get_object_tagging: GetObjectTaggingInput => GetObjectTaggingOutput, ops::object_tagging::get;
+    get_public_access_block: GetPublicAccessBlockInput => GetPublicAccessBlockOutput, ops::public_access_block::get;
     head_bucket: HeadBucketInput => HeadBucketOutput, ops::head_bucket::call;
     head_object: HeadObjectInput => HeadObjectOutput, ops::head_object::call;
+    list_bucket_analytics_configurations: ListBucketAnalyticsConfigurationsInput => ListBucketAnalyticsConfigurationsOutput, ops::analytics::list;
+    list_bucket_intelligent_tiering_configurations: ListBucketIntelligentTieringConfigurationsInput => ListBucketIntelligentTieringConfigurationsOutput, ops::intelligent_tiering::list;
+    list_bucket_inventory_configurations: ListBucketInventoryConfigurationsInput => ListBucketInventoryConfigurationsOutput, ops::inventory::list;
+    list_bucket_metrics_configurations: ListBucketMetricsConfigurationsInput => ListBucketMetricsConfigurationsOutput, ops::metrics::list;
     list_buckets: ListBucketsInput => ListBucketsOutput, ops::list_buckets::call;
     list_multipart_uploads: ListMultipartUploadsInput => ListMultipartUploadsOutput, ops::list_multipart_uploads::call;
     list_object_versions: ListObjectVersionsInput => ListObjectVersionsOutput, ops::list_object_versions::call;
     list_objects: ListObjectsInput => ListObjectsOutput, ops::list_objects::call;
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output, ops::list_objects_v2::call;
     list_parts: ListPartsInput => ListPartsOutput, ops::list_parts::call;
+    put_bucket_accelerate_configuration: PutBucketAccelerateConfigurationInput => PutBucketAccelerateConfigurationOutput, ops::accelerate::put;
+    put_bucket_acl: PutBucketAclInput => PutBucketAclOutput, ops::bucket_acl::put;
+    put_bucket_analytics_configuration: PutBucketAnalyticsConfigurationInput => PutBucketAnalyticsConfigurationOutput, ops::analytics::put;
+    put_bucket_cors: PutBucketCorsInput => PutBucketCorsOutput, ops::bucket_cors::put;
+    put_bucket_intelligent_tiering_configuration: PutBucketIntelligentTieringConfigurationInput => PutBucketIntelligentTieringConfigurationOutput, ops::intelligent_tiering::put;
+    put_bucket_inventory_configuration: PutBucketInventoryConfigurationInput => PutBucketInventoryConfigurationOutput, ops::inventory::put;
+    put_bucket_logging: PutBucketLoggingInput => PutBucketLoggingOutput, ops::bucket_logging::put;
+    put_bucket_metrics_configuration: PutBucketMetricsConfigurationInput => PutBucketMetricsConfigurationOutput, ops::metrics::put;
+    put_bucket_ownership_controls: PutBucketOwnershipControlsInput => PutBucketOwnershipControlsOutput, ops::ownership_controls::put;
+    put_bucket_policy: PutBucketPolicyInput => PutBucketPolicyOutput, ops::bucket_policy::put;
+    put_bucket_request_payment: PutBucketRequestPaymentInput => PutBucketRequestPaymentOutput, ops::request_payment::put;
     put_bucket_tagging: PutBucketTaggingInput => PutBucketTaggingOutput, ops::bucket_tagging::put;
     put_bucket_versioning: PutBucketVersioningInput => PutBucketVersioningOutput, ops::bucket_versioning::put;
     put_object: PutObjectInput => PutObjectOutput, ops::put_object::call;
+    put_object_acl: PutObjectAclInput => PutObjectAclOutput, ops::object_acl::put;
     put_object_legal_hold: PutObjectLegalHoldInput => PutObjectLegalHoldOutput, ops::object_legal_hold::put;
     put_object_lock_configuration: PutObjectLockConfigurationInput => PutObjectLockConfigurationOutput, ops::object_lock::put;
     put_object_retention: PutObjectRetentionInput => PutObjectRetentionOutput, ops::object_retention::put;
     put_object_tagging: PutObjectTaggingInput => PutObjectTaggingOutput, ops::object_tagging::put;
+    put_public_access_block: PutPublicAccessBlockInput => PutPublicAccessBlockOutput, ops::public_access_block::put;
     upload_part: UploadPartInput => UploadPartOutput, ops::upload_part::call;
     upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput, ops::upload_part_copy::call;
 }

@@ -135,9 +135,10 @@ pub(crate) fn page_size(asked: Option<i32>, name: &str) -> Result<usize, Refusal
     }
 }
 
-/// The owner of what is in the caller's bucket.
+/// The owner of the request's bucket, or who asks if it is about none.
 pub(crate) fn owner(arrival: &Arrival) -> dto::Owner {
-    dto::Owner { display_name: None, id: Some(arrival.context.caller.canonical_id.clone()) }
+    let caller = || arrival.context.caller.canonical_id.clone();
+    dto::Owner { display_name: None, id: Some(arrival.bucket_owner().unwrap_or_else(caller)) }
 }
 
 /// What a writer says about an object: standard headers, user metadata and tags.

@@ -102,7 +102,7 @@ impl Refusal {
         )
     }
 
-    fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(500, "InternalError", "We encountered an internal error. Please try again.")
     }
 
@@ -114,6 +114,12 @@ impl Refusal {
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         Self { code: fault.code, message: fault.message, status: fault.status, headers: None }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::client(refusal.code, refusal.message).with_status(refusal.status)
     }
 }
 

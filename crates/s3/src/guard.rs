@@ -18,7 +18,8 @@ use s3s::{S3Result, s3_error};
 
 use crate::arrival::Arrival;
 use crate::fault::Refusal;
-use crate::lock;
+use crate::standing::Standing;
+use crate::{acl, cors, keys, payer, versions};
 
 /// Every operation that works, and the action that it takes.
 pub(crate) const ACTIONS: &[(&str, &str)] = &[
@@ -28,46 +29,75 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("CreateBucket", "s3:CreateBucket"),
     ("CreateMultipartUpload", "s3:PutObject"),
     ("DeleteBucket", "s3:DeleteBucket"),
+    ("DeleteBucketAnalyticsConfiguration", "s3:PutAnalyticsConfiguration"),
+    ("DeleteBucketCors", "s3:PutBucketCORS"),
+    ("DeleteBucketIntelligentTieringConfiguration", "s3:PutIntelligentTieringConfiguration"),
+    ("DeleteBucketInventoryConfiguration", "s3:PutInventoryConfiguration"),
+    ("DeleteBucketMetricsConfiguration", "s3:PutMetricsConfiguration"),
+    ("DeleteBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
+    ("DeleteBucketPolicy", "s3:DeleteBucketPolicy"),
     ("DeleteBucketTagging", "s3:PutBucketTagging"),
     ("DeleteObject", "s3:DeleteObject"),
     ("DeleteObjectTagging", "s3:DeleteObjectTagging"),
     ("DeleteObjects", "s3:DeleteObject"),
+    ("DeletePublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ("GetBucketAccelerateConfiguration", "s3:GetAccelerateConfiguration"),
+    ("GetBucketAcl", "s3:GetBucketAcl"),
+    ("GetBucketAnalyticsConfiguration", "s3:GetAnalyticsConfiguration"),
+    ("GetBucketCors", "s3:GetBucketCORS"),
+    ("GetBucketIntelligentTieringConfiguration", "s3:GetIntelligentTieringConfiguration"),
+    ("GetBucketInventoryConfiguration", "s3:GetInventoryConfiguration"),
     ("GetBucketLocation", "s3:GetBucketLocation"),
+    ("GetBucketLogging", "s3:GetBucketLogging"),
+    ("GetBucketMetricsConfiguration", "s3:GetMetricsConfiguration"),
+    ("GetBucketOwnershipControls", "s3:GetBucketOwnershipControls"),
+    ("GetBucketPolicy", "s3:GetBucketPolicy"),
+    ("GetBucketPolicyStatus", "s3:GetBucketPolicyStatus"),
+    ("GetBucketRequestPayment", "s3:GetBucketRequestPayment"),
     ("GetBucketTagging", "s3:GetBucketTagging"),
     ("GetBucketVersioning", "s3:GetBucketVersioning"),
     ("GetObject", "s3:GetObject"),
+    ("GetObjectAcl", "s3:GetObjectAcl"),
     ("GetObjectAttributes", "s3:GetObjectAttributes"),
     ("GetObjectLegalHold", "s3:GetObjectLegalHold"),
     ("GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration"),
     ("GetObjectRetention", "s3:GetObjectRetention"),
     ("GetObjectTagging", "s3:GetObjectTagging"),
+    ("GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"),
     ("HeadBucket", "s3:ListBucket"),
     ("HeadObject", "s3:GetObject"),
+    ("ListBucketAnalyticsConfigurations", "s3:GetAnalyticsConfiguration"),
+    ("ListBucketIntelligentTieringConfigurations", "s3:GetIntelligentTieringConfiguration"),
+    ("ListBucketInventoryConfigurations", "s3:GetInventoryConfiguration"),
+    ("ListBucketMetricsConfigurations", "s3:GetMetricsConfiguration"),
     ("ListBuckets", "s3:ListAllMyBuckets"),
     ("ListMultipartUploads", "s3:ListBucketMultipartUploads"),
     ("ListObjectVersions", "s3:ListBucketVersions"),
     ("ListObjects", "s3:ListBucket"),
     ("ListObjectsV2", "s3:ListBucket"),
     ("ListParts", "s3:ListMultipartUploadParts"),
+    ("PutBucketAccelerateConfiguration", "s3:PutAccelerateConfiguration"),
+    ("PutBucketAcl", "s3:PutBucketAcl"),
+    ("PutBucketAnalyticsConfiguration", "s3:PutAnalyticsConfiguration"),
+    ("PutBucketCors", "s3:PutBucketCORS"),
+    ("PutBucketIntelligentTieringConfiguration", "s3:PutIntelligentTieringConfiguration"),
+    ("PutBucketInventoryConfiguration", "s3:PutInventoryConfiguration"),
+    ("PutBucketLogging", "s3:PutBucketLogging"),
+    ("PutBucketMetricsConfiguration", "s3:PutMetricsConfiguration"),
+    ("PutBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
+    ("PutBucketPolicy", "s3:PutBucketPolicy"),
+    ("PutBucketRequestPayment", "s3:PutBucketRequestPayment"),
     ("PutBucketTagging", "s3:PutBucketTagging"),
     ("PutBucketVersioning", "s3:PutBucketVersioning"),
     ("PutObject", "s3:PutObject"),
+    ("PutObjectAcl", "s3:PutObjectAcl"),
     ("PutObjectLegalHold", "s3:PutObjectLegalHold"),
     ("PutObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration"),
     ("PutObjectRetention", "s3:PutObjectRetention"),
     ("PutObjectTagging", "s3:PutObjectTagging"),
+    ("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
     ("UploadPart", "s3:PutObject"),
     ("UploadPartCopy", "s3:PutObject"),
-];
-
-/// The actions that are others when a request names a version.
-const VERSION_ACTIONS: &[(&str, &str)] = &[
-    ("s3:DeleteObject", "s3:DeleteObjectVersion"),
-    ("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"),
-    ("s3:GetObject", "s3:GetObjectVersion"),
-    ("s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"),
-    ("s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
-    ("s3:PutObjectTagging", "s3:PutObjectVersionTagging"),
 ];
 
 /// Request headers that ask for what this node does not do. Ignoring them would be a lie.
@@ -78,8 +108,15 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("x-amz-write-offset-bytes", "Appending to an object"),
 ];
 
-/// The ACLs that say what holds anyway.
-const ACLS_IN_FORCE: &[&str] = &["private", "bucket-owner-full-control"];
+/// The operations that put an object.
+const PUTTING: &[&str] = &[
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateMultipartUpload",
+    "PutObject",
+    "UploadPart",
+    "UploadPartCopy",
+];
 
 /// Refuses every signature: the front door has verified and removed the one that counted, so what
 /// reaches the codec has not been.
@@ -119,27 +156,70 @@ impl AskEverything {
         arrival.note(operation, None);
         check_headers(cx.headers())?;
         let name = cx.s3_path().get_bucket_name().map(str::to_owned);
-        let resource = match (cx.s3_path().as_object(), &name) {
-            (Some((bucket, key)), _) => Some(Arn::global("s3", format!("{bucket}/{key}"))),
-            (None, Some(bucket)) => Some(Arn::global("s3", bucket.clone())),
-            (None, None) => None,
+        let Some(name) = name.filter(|_| *operation != "CreateBucket") else {
+            return self.admit_without_bucket(cx, arrival, action).await;
         };
-        let bucket = match name {
-            Some(name) if *operation != "CreateBucket" => Some(find(&self.objects, &name).await?),
-            _ => None,
-        };
-        check_expected_owner(cx.headers(), "x-amz-expected-bucket-owner", bucket.as_deref())?;
-        let query = cx.uri().query().unwrap_or_default();
-        let action = if names_a_version(query) { of_version(action) } else { action };
-        let access = Access { action, resource };
-        let owner = bucket.as_ref().map(|bucket| bucket.owner);
-        let context = &arrival.context;
-        context.authority.check(&context.caller, &access, owner).await.map_err(Refusal::from)?;
-        if let Some(bucket) = bucket {
-            cx.extensions_mut().insert(bucket);
+        let bucket = find(&self.objects, &name).await?;
+        arrival.note_bucket_owner(arrival.context.authority.canonical_id(bucket.owner));
+        cors::note(&self.objects, arrival, &bucket, cx.method(), cx.headers()).await?;
+        check_expected_owner(cx.headers(), "x-amz-expected-bucket-owner", Some(&bucket))?;
+        let keys = || keys::of_request(operation, arrival, &bucket, cx.headers(), cx.uri());
+        let standing = Standing::of(&self.objects, arrival, bucket.clone(), keys).await?;
+        payer::check(&standing, arrival, cx.headers(), cx.uri())?;
+        match cx.s3_path().as_object() {
+            Some((_, key)) => admit_object(&standing, operation, action, key, cx).await?,
+            // Asked key by key.
+            None if *operation == "DeleteObjects" => {}
+            None => standing.may(action).await?,
         }
+        cx.extensions_mut().insert(bucket);
+        arrival.note_standing(standing);
         Ok(())
     }
+
+    /// For what is about no bucket that exists: whoever signs may, in its own account.
+    async fn admit_without_bucket(
+        &self,
+        cx: &S3AccessContext<'_>,
+        arrival: &Arrival,
+        action: &'static str,
+    ) -> Result<(), Refusal> {
+        let context = &arrival.context;
+        if context.caller.is_anonymous() {
+            return Err(Refusal::access_denied());
+        }
+        let resource = cx.s3_path().get_bucket_name().map(|name| Arn::global("s3", name));
+        Ok(context.authority.check(&context.caller, &Access { action, resource }, None).await?)
+    }
+}
+
+/// Whether the caller may do this to an object, and all that it asks for beside it.
+async fn admit_object(
+    standing: &Standing,
+    operation: &str,
+    action: &'static str,
+    key: &str,
+    cx: &S3AccessContext<'_>,
+) -> Result<(), Refusal> {
+    let version = versions::asked(keys::query(cx.uri(), "versionId").as_deref())?;
+    let headers = cx.headers();
+    match operation {
+        // Its tags are in the body: the operation asks.
+        "PutObjectTagging" => return Ok(()),
+        "GetObjectAttributes" => standing.may_object("s3:GetObject", key, version).await?,
+        _ => {}
+    }
+    if !PUTTING.contains(&operation) {
+        return standing.may_object(action, key, version).await;
+    }
+    standing.may_new_object(action, key).await?;
+    if headers.contains_key("x-amz-tagging") {
+        standing.may_new_object("s3:PutObjectTagging", key).await?;
+    }
+    if acl::Asked::of(headers)?.is_something() {
+        standing.may_new_object("s3:PutObjectAcl", key).await?;
+    }
+    Ok(())
 }
 
 /// The bucket of that name.
@@ -147,26 +227,6 @@ pub(crate) async fn find(objects: &Objects, name: &str) -> Result<Arc<Bucket>, R
     let name = BucketName::new(name)
         .map_err(|_| Refusal::new(400, "InvalidBucketName", "The specified bucket is not valid."))?;
     Ok(objects.bucket(&name).await?)
-}
-
-/// The action that an operation takes when a version is named.
-fn of_version(action: &'static str) -> &'static str {
-    VERSION_ACTIONS.iter().find(|(plain, _)| *plain == action).map_or(action, |(_, of_version)| of_version)
-}
-
-fn names_a_version(query: &str) -> bool {
-    query.split('&').any(|pair| pair.starts_with("versionId="))
-}
-
-/// The caller may read `key` of `bucket`, or the version that is named: for the source of a copy.
-pub(crate) async fn may_read(
-    arrival: &Arrival,
-    bucket: &Bucket,
-    key: &str,
-    version: Option<VersionId>,
-) -> Result<(), Refusal> {
-    let action = if version.is_some() { of_version("s3:GetObject") } else { "s3:GetObject" };
-    lock::may(arrival, bucket, key, action).await
 }
 
 /// Whether a client's idea of a bucket's owner is right.
@@ -187,11 +247,6 @@ pub(crate) fn check_expected_owner(
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     if let Some((_, what)) = UNSUPPORTED.iter().find(|(name, _)| headers.contains_key(*name)) {
         return Err(Refusal::not_implemented(what));
-    }
-    let acl = headers.get("x-amz-acl").map(|acl| acl.to_str().unwrap_or_default());
-    let grants = headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
-    if grants || acl.is_some_and(|acl| !ACLS_IN_FORCE.contains(&acl)) {
-        return Err(Refusal::new(400, "AccessControlListNotSupported", "The bucket does not allow ACLs"));
     }
     let class = headers.get("x-amz-storage-class").map(|class| class.as_bytes());
     if class.is_some_and(|class| class != b"STANDARD") {
@@ -258,8 +313,6 @@ mod tests {
             headers.insert(name, http::HeaderValue::from_static(value));
             check_headers(&headers).err().map(|refusal| refusal.code.into_owned())
         };
-        assert_eq!(refused("x-amz-acl", "private"), None);
-        assert_eq!(refused("x-amz-acl", "public-read").as_deref(), Some("AccessControlListNotSupported"));
         assert_eq!(refused("x-amz-storage-class", "STANDARD"), None);
         assert_eq!(refused("x-amz-storage-class", "GLACIER").as_deref(), Some("InvalidStorageClass"));
         assert_eq!(refused("x-amz-server-side-encryption", "AES256").as_deref(), Some("NotImplemented"));

@@ -1,8 +1,7 @@
 //! Object lock between S3's headers and documents and the engine's types.
 
-use headwater_base::{Arn, Timestamp};
+use headwater_base::Timestamp;
 use headwater_objects::{Bucket, Bypass, ObjectLock, Retention, RetentionMode};
-use headwater_wire::Access;
 use http::HeaderMap;
 use s3s::dto::{self, ObjectLockLegalHoldStatus, ObjectLockMode, ObjectLockRetentionMode};
 
@@ -45,10 +44,10 @@ impl Said<'_> {
         }
         require(bucket)?;
         if lock.retention.is_some() {
-            may(arrival, bucket, key, "s3:PutObjectRetention").await?;
+            may(arrival, key, "s3:PutObjectRetention").await?;
         }
         if lock.hold.is_some() {
-            may(arrival, bucket, key, "s3:PutObjectLegalHold").await?;
+            may(arrival, key, "s3:PutObjectLegalHold").await?;
         }
         Ok(lock)
     }
@@ -102,30 +101,20 @@ pub(crate) fn require_checksum(
 }
 
 /// Whether the caller bypasses governance: it says so, and it may.
-pub(crate) async fn bypass(
-    arrival: &Arrival,
-    bucket: &Bucket,
-    key: &str,
-    asked: Option<bool>,
-) -> Result<Bypass, Refusal> {
+pub(crate) async fn bypass(arrival: &Arrival, key: &str, asked: Option<bool>) -> Result<Bypass, Refusal> {
     if asked != Some(true) {
         return Ok(Bypass::Nothing);
     }
-    may(arrival, bucket, key, "s3:BypassGovernanceRetention").await?;
+    may(arrival, key, "s3:BypassGovernanceRetention").await?;
     Ok(Bypass::Governance)
 }
 
 /// Whether the caller may take an action on an object, besides that of its operation.
-pub(crate) async fn may(
-    arrival: &Arrival,
-    bucket: &Bucket,
-    key: &str,
-    action: &'static str,
-) -> Result<(), Refusal> {
-    let resource = Some(Arn::global("s3", format!("{}/{key}", bucket.name)));
-    let context = &arrival.context;
-    let access = Access { action, resource };
-    Ok(context.authority.check(&context.caller, &access, Some(bucket.owner)).await?)
+async fn may(arrival: &Arrival, key: &str, action: &'static str) -> Result<(), Refusal> {
+    match arrival.standing() {
+        Some(standing) => standing.may_new_object(action, key).await,
+        None => Err(Refusal::access_denied()),
+    }
 }
 
 /// The time until which something is to be retained, which must not have passed.
@@ -229,6 +218,7 @@ mod tests {
             owner: "000000000042".parse().unwrap(),
             region: "eu-west-1".parse().unwrap(),
             created: Timestamp::from_ms(0),
+            access: headwater_objects::BucketAccess::default(),
             versioning: headwater_objects::Versioning::Enabled,
             lock,
         };

@@ -1,11 +1,13 @@
-//! Facts about buckets: `BUCKET` (by name) and `BUCKET_TAGS`. `GUARD` and `ALIVE` hold an empty
+//! Facts about buckets: `BUCKET` (by name), `BUCKET_TAGS` and `BUCKET_CONFIG`. `GUARD` and `ALIVE` hold an empty
 //! record; their presence is what they say.
 
 use std::collections::BTreeMap;
 
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use super::version::{LockRecord, StateRecord};
+use crate::BucketAccess;
 
 /// The value of a `BUCKET` fact.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -27,6 +29,22 @@ pub(crate) struct BucketRecord {
     /// Its object lock, if that is on.
     #[n(6)]
     pub(crate) lock: Option<LockRecord>,
+    /// What the guard must know, as bits; absent while it is as in a new bucket.
+    #[n(7)]
+    pub(crate) access: Option<u32>,
+}
+
+impl BucketRecord {
+    pub(crate) fn access(&self) -> BucketAccess {
+        BucketAccess::from_bits(self.access.unwrap_or_default())
+    }
+}
+
+/// The value of a `BUCKET_CONFIG` fact: a document whose form its kind decides.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct ConfigRecord {
+    #[n(0)]
+    pub(crate) document: ByteVec,
 }
 
 /// The value of a `BUCKET_TAGS` fact.
@@ -57,14 +75,19 @@ mod tests {
             deleting: false,
             versioning: None,
             lock: None,
+            access: None,
         };
         assert_eq!(hex::encode(encode(&record)), "018505182a6965752d776573742d311903e8f4");
+        let open = BucketRecord { access: Some(0x40), ..record.clone() };
+        assert_eq!(hex::encode(encode(&open)), "018805182a6965752d776573742d311903e8f4f6f61840");
         let versioned = BucketRecord {
             versioning: Some(StateRecord::Enabled),
             lock: Some(LockRecord { default: None }),
             ..record
         };
         assert_eq!(hex::encode(encode(&versioned)), "018705182a6965752d776573742d311903e8f40080");
+        let config = ConfigRecord { document: b"ab".to_vec().into() };
+        assert_eq!(hex::encode(encode(&config)), "0181426162");
         let tags = TagsRecord { tags: BTreeMap::from([("a".into(), "b".into())]) };
         assert_eq!(hex::encode(encode(&tags)), "0181a161616162");
         assert_eq!(hex::encode(encode(&Present {})), "0180");
@@ -74,11 +97,13 @@ mod tests {
         #[test]
         fn buckets_read_back(
             incarnation: u64, owner: u64, region: String, created_ms: i64, deleting: bool, suspended: Option<bool>,
+            access: Option<u32>,
         ) {
             let state = |suspended| if suspended { StateRecord::Suspended } else { StateRecord::Enabled };
             let versioning = suspended.map(state);
             let lock = suspended.map(|_| LockRecord { default: None });
-            let record = BucketRecord { incarnation, owner, region, created_ms, deleting, versioning, lock };
+            let record =
+                BucketRecord { incarnation, owner, region, created_ms, deleting, versioning, lock, access };
             prop_assert_eq!(decode::<BucketRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }
 

@@ -17,6 +17,8 @@ pub(crate) const BUCKET_TAGS: Kind = Kind(0x0202);
 pub(crate) const ALIVE: Kind = Kind(0x0203);
 /// By incarnation: how a bucket stands that has, or had, versions. Puts and deletes expect it.
 pub(crate) const VERSIONED: Kind = Kind(0x0204);
+/// By incarnation, which and id: a configuration of the bucket.
+pub(crate) const BUCKET_CONFIG: Kind = Kind(0x0205);
 /// By incarnation and key: the current object.
 pub(crate) const CURRENT: Kind = Kind(0x0210);
 /// By incarnation, key and seq: a version or a delete marker.
@@ -59,6 +61,29 @@ pub(crate) fn alive(incarnation: u64) -> Key {
 
 pub(crate) fn bucket_tags(incarnation: u64) -> Key {
     Key::of(BUCKET_TAGS).u64(incarnation).build()
+}
+
+pub(crate) fn bucket_config(incarnation: u64, what: u32, id: &str) -> Key {
+    Key::of(BUCKET_CONFIG).u64(incarnation).u32(what).str(id).build()
+}
+
+/// All configurations of one kind.
+pub(crate) fn bucket_config_kind(incarnation: u64, what: u32) -> Key {
+    Key::of(BUCKET_CONFIG).u64(incarnation).u32(what).build()
+}
+
+/// All configurations of a bucket.
+pub(crate) fn bucket_configs(incarnation: u64) -> Key {
+    Key::of(BUCKET_CONFIG).u64(incarnation).build()
+}
+
+/// The id of a `BUCKET_CONFIG` fact.
+pub(crate) fn config_id_of(key: &Key) -> Option<String> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    reader.u64()?;
+    reader.u32()?;
+    reader.str()
 }
 
 pub(crate) fn current(incarnation: u64, key: &str) -> Key {
@@ -201,6 +226,7 @@ mod tests {
         assert_eq!(hex(&guard(1)), "02010000000000000001");
         assert_eq!(hex(&bucket_tags(1)), "02020000000000000001");
         assert_eq!(hex(&alive(1)), "02030000000000000001");
+        assert_eq!(hex(&bucket_config(1, 12, "a")), "020500000000000000010000000c610000");
         assert_eq!(hex(&current(1, "a\0b")), "0210000000000000000161 00ff620000".replace(' ', ""));
         assert_eq!(hex(&versioned(1)), "02040000000000000001");
         assert_eq!(hex(&version(1, "a", 1)), "02110000000000000001610000fffffffffffffffe");

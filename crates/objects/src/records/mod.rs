@@ -1,6 +1,7 @@
 //! What the engine stores: one file per family of facts. Every value is a version byte and CBOR
 //! with numbered fields; keys are listed in `docs/formats/keys.md`. Private to the engine.
 
+pub(crate) mod acl;
 pub(crate) mod bucket;
 pub(crate) mod keys;
 pub(crate) mod object;

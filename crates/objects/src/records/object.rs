@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
+use super::acl::AclRecord;
 use super::version::ModeRecord;
 
 /// Where a body lies.
@@ -66,6 +67,9 @@ pub(crate) struct ObjectRecord {
     /// Whether a legal hold is on; none if nobody ever said.
     #[n(17)]
     pub(crate) hold: Option<bool>,
+    /// Who owns it and whom that one grants what, if that is not the bucket's owner and nobody.
+    #[n(21)]
+    pub(crate) acl: Option<AclRecord>,
 }
 
 #[cfg(test)]
@@ -95,6 +99,7 @@ mod tests {
             retention_mode: None,
             retain_until_ms: None,
             hold: None,
+            acl: None,
         }
     }
 
@@ -146,7 +151,7 @@ mod tests {
                 size, etag, modified_ms, place, content_type, headers, metadata, tags, system, checksums,
                 composite, lsn: numbers.0, seq: numbers.1, nonce: numbers.2, marker: hold,
                 retention_mode: hold.map(|_| ModeRecord::Governance), retain_until_ms: hold.map(|_| modified_ms),
-                hold,
+                hold, acl: None,
             };
             prop_assert_eq!(decode::<ObjectRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

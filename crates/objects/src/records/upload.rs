@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
+use super::acl::AclRecord;
 use super::object::PlaceRecord;
 use super::version::ModeRecord;
 
@@ -32,6 +33,9 @@ pub(crate) struct UploadRecord {
     pub(crate) retain_until_ms: Option<i64>,
     #[n(11)]
     pub(crate) hold: Option<bool>,
+    /// The list the object will have.
+    #[n(12)]
+    pub(crate) acl: Option<AclRecord>,
 }
 
 /// The value of a `PART` fact.
@@ -78,6 +82,7 @@ mod tests {
             retention_mode: None,
             retain_until_ms: None,
             hold: None,
+            acl: None,
         };
         assert_eq!(hex::encode(encode(&upload)), "01871903e863612f62a0a0a066534841323536f5");
         let locked = UploadRecord { hold: Some(true), ..upload };
@@ -118,7 +123,7 @@ mod tests {
             let record = UploadRecord {
                 initiated_ms, content_type: algorithm.clone(), headers: tags.clone(), metadata: tags.clone(), tags,
                 algorithm, composite, retention_mode: composite.then_some(ModeRecord::Compliance),
-                retain_until_ms: composite.then_some(initiated_ms), hold: Some(composite),
+                retain_until_ms: composite.then_some(initiated_ms), hold: Some(composite), acl: None,
             };
             prop_assert_eq!(decode::<UploadRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

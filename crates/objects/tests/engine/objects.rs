@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use headwater_base::Timestamp;
 use headwater_objects::{
-    Attributes, ChecksumAlgorithm, Condition, INLINE_BYTES_MAX, ObjectError, ObjectLock,
+    Acl, AclOwner, Attributes, ChecksumAlgorithm, Condition, Grant, Grantee, INLINE_BYTES_MAX, ObjectError,
+    ObjectLock, Permission,
 };
 use headwater_store::{Commit, CommitError};
 
@@ -74,6 +75,10 @@ async fn attributes_are_kept_and_replaced() {
         tags: map("team", "ml"),
         system: map("plan", "7"),
         lock: ObjectLock::default(),
+        acl: Some(Acl {
+            owner: AclOwner { account: None, canonical_id: "nobody".into() },
+            grants: vec![Grant { grantee: Grantee::AllUsers, permission: Permission::Read }],
+        }),
     };
     world.objects.put_bytes(&world.bucket, &key("k"), "x".into(), attributes.clone()).await.unwrap();
     assert_eq!(world.objects.head(&world.bucket, &key("k")).await.unwrap().attributes, attributes);

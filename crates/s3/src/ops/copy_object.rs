@@ -11,7 +11,8 @@ use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
 use crate::fault::Refusal;
-use crate::{guard, lock, tags, versions};
+use crate::standing::Standing;
+use crate::{acl, guard, keys, lock, tags, versions};
 
 /// The largest object copied by one request: 5 GiB.
 const COPY_BYTES_MAX: u64 = 5 << 30;
@@ -20,14 +21,15 @@ const COPY_BYTES_MAX: u64 = 5 << 30;
 const SOURCE_TRIES_MAX: usize = 4;
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let (bucket, arrival, standing) = (request.bucket()?, request.arrival()?, request.standing()?);
     let (input, headers) = (request.input, request.headers);
     let key = convert::key(&input.key)?;
     let condition = convert::write_condition_of(&headers)?;
+    let list = acl::of_new_object(&arrival, &bucket, &headers)?;
     let source = source(codec, &arrival, &headers, &input.copy_source).await?;
     let lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
     for _ in 0..SOURCE_TRIES_MAX {
-        let read = codec.objects.head_version(&source.bucket, &source.key, source.version).await;
+        let read = codec.objects.head_version(source.bucket(), &source.key, source.version).await;
         let original = match read {
             Ok(original) => original,
             Err(e) => return Err(source.unread(codec, e).await),
@@ -47,15 +49,20 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
             ));
         }
         // A version that is named may come back as the newest.
-        let is_same =
-            source.bucket.incarnation == bucket.incarnation && source.key == key && source.version.is_none();
+        let is_same = source.bucket().incarnation == bucket.incarnation
+            && source.key == key
+            && source.version.is_none();
         let mut attributes = attributes(&input, &headers, &original, is_same)?;
-        attributes.lock = lock;
-        match codec.objects.copy(&source.bucket, &original, &bucket, &key, attributes, &condition).await {
+        (attributes.lock, attributes.acl) = (lock, list.clone());
+        if input.tagging_directive.is_none() && !attributes.tags.is_empty() {
+            source.standing.may_object("s3:GetObjectTagging", source.key.as_str(), source.version).await?;
+            standing.may_new_object("s3:PutObjectTagging", key.as_str()).await?;
+        }
+        match codec.objects.copy(source.bucket(), &original, &bucket, &key, attributes, &condition).await {
             Err(ObjectError::Contended) => {}
             other => {
                 let mut output = output(&other?, &bucket);
-                output.copy_source_version_id = versions::told(&source.bucket, original.version);
+                output.copy_source_version_id = versions::told(source.bucket(), original.version);
                 return Ok(S3Response::new(output));
             }
         }
@@ -65,13 +72,19 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
 
 /// What is copied; the caller may read it.
 pub(crate) struct Source {
-    pub(crate) bucket: Arc<Bucket>,
+    /// How the caller stands in its bucket.
+    standing: Standing,
     pub(crate) key: ObjectKey,
     /// The version, if the request names one.
     pub(crate) version: Option<VersionId>,
 }
 
 impl Source {
+    /// Its bucket.
+    pub(crate) fn bucket(&self) -> &Arc<Bucket> {
+        self.standing.bucket()
+    }
+
     /// Why it can't be copied.
     pub(crate) async fn unread(&self, codec: &Codec, error: ObjectError) -> Refusal {
         if matches!(error, ObjectError::DeleteMarker { .. }) {
@@ -79,7 +92,8 @@ impl Source {
                 "The source of a copy request may not specifically refer to a delete marker by version id.",
             );
         }
-        versions::unread(&codec.objects, &self.bucket, &self.key, error).await
+        let refusal = versions::unread(&codec.objects, self.bucket(), &self.key, error).await;
+        self.standing.veil(refusal).await
     }
 }
 
@@ -96,8 +110,10 @@ pub(crate) async fn source(
     let version = versions::asked(version_id.as_deref())?;
     let bucket = guard::find(&codec.objects, bucket).await?;
     guard::check_expected_owner(headers, "x-amz-source-expected-bucket-owner", Some(&bucket))?;
-    guard::may_read(arrival, &bucket, key, version).await?;
-    Ok(Source { bucket, key: convert::key(key)?, version })
+    let said = || keys::of_request("GetObject", arrival, &bucket, headers, &http::Uri::default());
+    let standing = Standing::of(&codec.objects, arrival, bucket.clone(), said).await?;
+    standing.may_object("s3:GetObject", key, version).await?;
+    Ok(Source { standing, key: convert::key(key)?, version })
 }
 
 /// What the copy carries: the source's, or what the request says in its place.

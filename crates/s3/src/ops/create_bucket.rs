@@ -5,6 +5,7 @@ use headwater_objects::{BucketName, ObjectError};
 use s3s::dto::{CreateBucketInput, CreateBucketOutput};
 use s3s::{S3Request, S3Response};
 
+use super::new_bucket::NewBucket;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::fault::Refusal;
 
@@ -24,12 +25,13 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CreateBucketInput>) -
         Some(constraint) => constraint.parse::<Region>().map_err(|_| bad_region())?,
     };
     let caller = arrival.context.caller.account;
+    let new = NewBucket::read(&request.headers)?;
     let created = match request.input.object_lock_enabled_for_bucket {
         Some(true) => codec.objects.create_bucket_with_lock(&name, caller, &region).await,
         _ => codec.objects.create_bucket(&name, caller, &region).await,
     };
     match created {
-        Ok(_) => {}
+        Ok(bucket) => new.lay_down(&codec.objects, &arrival, &bucket).await?,
         Err(ObjectError::BucketExists(_)) => {
             let existing = codec.objects.bucket(&name).await?;
             let forgiven =

@@ -5,9 +5,8 @@ use s3s::dto::{self, CreateMultipartUploadInput, CreateMultipartUploadOutput};
 use s3s::{S3Request, S3Response};
 
 use crate::codec::{Answer, Circumstances, Codec};
-use crate::convert;
 use crate::fault::Refusal;
-use crate::lock;
+use crate::{acl, convert, lock};
 
 pub(crate) async fn call(
     codec: &Codec,
@@ -19,6 +18,7 @@ pub(crate) async fn call(
     let options = options(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
     let mut attributes =
         convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
+    attributes.acl = acl::of_new_object(&arrival, &bucket, &headers)?;
     attributes.lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
     let id = codec.objects.create_upload(&bucket, &key, attributes, options.clone()).await?;
     Ok(S3Response::new(CreateMultipartUploadOutput {

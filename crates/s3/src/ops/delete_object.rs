@@ -20,7 +20,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<DeleteObjectInput>) -
     let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
     let condition = convert::write_condition(input.if_match.as_ref(), None)?;
-    let bypass = lock::bypass(&arrival, &bucket, &input.key, input.bypass_governance_retention).await?;
+    let bypass = lock::bypass(&arrival, &input.key, input.bypass_governance_retention).await?;
     let deleted = match version {
         Some(version) => codec.objects.delete_version(&bucket, &key, version, &condition, bypass).await?,
         None => codec.objects.delete_if(&bucket, &key, &condition).await?,

@@ -1,13 +1,13 @@
 //! DeleteObjects: up to 1000 objects and versions; each is told what became of it.
 
-use headwater_objects::{Bucket, Condition, Deletion, Removal};
+use headwater_objects::{Condition, Deletion, Removal};
 use s3s::dto::{self, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ObjectIdentifier};
 use s3s::{S3Request, S3Response};
 
 use super::delete_object::directory_buckets_only;
-use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::fault::Refusal;
+use crate::standing::Standing;
 use crate::{convert, lock, versions};
 
 /// How many keys one request may name.
@@ -17,7 +17,7 @@ pub(crate) async fn call(
     codec: &Codec,
     request: S3Request<DeleteObjectsInput>,
 ) -> Answer<DeleteObjectsOutput> {
-    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let (bucket, arrival, standing) = (request.bucket()?, request.arrival()?, request.standing()?);
     let input = request.input;
     let delete = input.delete;
     if delete.objects.is_empty() || delete.objects.len() > KEYS_MAX {
@@ -26,10 +26,10 @@ pub(crate) async fn call(
     if input.mfa.is_some() {
         return Err(Refusal::not_implemented("MFA delete"));
     }
-    let bypass = lock::bypass(&arrival, &bucket, "*", input.bypass_governance_retention).await?;
+    let bypass = lock::bypass(&arrival, "*", input.bypass_governance_retention).await?;
     let (mut removals, mut errors) = (Vec::new(), Vec::new());
     for object in delete.objects {
-        match removal(&arrival, &bucket, &object).await {
+        match removal(&standing, &object).await {
             Ok(removal) => removals.push(removal),
             Err(refusal) => errors.push(error(object.key, object.version_id, &refusal)),
         }
@@ -55,14 +55,12 @@ pub(crate) async fn call(
     }))
 }
 
-async fn removal(arrival: &Arrival, bucket: &Bucket, object: &ObjectIdentifier) -> Result<Removal, Refusal> {
+async fn removal(standing: &Standing, object: &ObjectIdentifier) -> Result<Removal, Refusal> {
     if object.size.is_some() || object.last_modified_time.is_some() {
         return Err(directory_buckets_only());
     }
     let version = versions::asked(object.version_id.as_deref())?;
-    if version.is_some() {
-        lock::may(arrival, bucket, &object.key, "s3:DeleteObjectVersion").await?;
-    }
+    standing.may_object("s3:DeleteObject", &object.key, version).await?;
     let condition = match object.e_tag.as_ref().map(dto::ETag::value) {
         None => Condition::Anything,
         Some("*") => Condition::Present,

@@ -45,7 +45,7 @@ pub(crate) async fn put(
         }
         _ => return Err(Refusal::malformed_xml()),
     };
-    let bypass = lock::bypass(&arrival, &bucket, &input.key, input.bypass_governance_retention).await?;
+    let bypass = lock::bypass(&arrival, &input.key, input.bypass_governance_retention).await?;
     match codec.objects.set_retention(&bucket, &key, version, retention, bypass).await {
         Ok(_) => Ok(S3Response::new(PutObjectRetentionOutput::default())),
         Err(e) => Err(versions::unread(&codec.objects, &bucket, &key, e).await),

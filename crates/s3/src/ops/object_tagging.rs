@@ -9,7 +9,7 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response};
 
 use crate::codec::{Answer, Circumstances, Codec};
-use crate::{convert, tags, versions};
+use crate::{convert, keys, tags, versions};
 
 pub(crate) async fn get(
     codec: &Codec,
@@ -32,10 +32,12 @@ pub(crate) async fn put(
     codec: &Codec,
     request: S3Request<PutObjectTaggingInput>,
 ) -> Answer<PutObjectTaggingOutput> {
-    let bucket = request.bucket()?;
+    let (bucket, standing) = (request.bucket()?, request.standing()?);
     let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
     let tags = tags::from_xml(request.input.tagging, tags::OBJECT_TAGS_MAX)?;
+    let said = keys::said_tags(tags.clone());
+    standing.may_object_saying("s3:PutObjectTagging", key.as_str(), version, &said).await?;
     match codec.objects.set_tags(&bucket, &key, version, tags).await {
         Ok(version) => {
             let version_id = versions::told(&bucket, version);

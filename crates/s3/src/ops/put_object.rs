@@ -4,6 +4,7 @@ use headwater_objects::{Condition, ObjectError};
 use s3s::dto::{PutObjectInput, PutObjectOutput};
 use s3s::{S3Request, S3Response};
 
+use crate::acl;
 use crate::body::Declared;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
@@ -19,6 +20,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
     let declared = Declared::read(&headers, input.content_length, input.content_md5, checksum, named)?;
     let mut attributes =
         convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
+    attributes.acl = acl::of_new_object(&arrival, &bucket, &headers)?;
     attributes.lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
     lock::require_checksum(&bucket, &attributes.lock, &headers)?;
     if condition != Condition::Anything {

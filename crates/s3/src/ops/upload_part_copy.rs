@@ -24,7 +24,7 @@ pub(crate) async fn call(
     let number = upload_part::number(input.part_number)?;
     let upload = codec.objects.upload(&bucket, &key, id).await?;
     let source = copy_object::source(codec, &arrival, &headers, &input.copy_source).await?;
-    let reader = match codec.objects.open_version(&source.bucket, &source.key, source.version).await {
+    let reader = match codec.objects.open_version(source.bucket(), &source.key, source.version).await {
         Ok(reader) => reader,
         Err(e) => return Err(source.unread(codec, e).await),
     };

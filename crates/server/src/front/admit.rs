@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use headwater_base::{Seams, Timestamp};
-use headwater_wire::sigv4::{AuthError, Dialect, Verified, Verifier, verified_body};
+use headwater_base::{Caller, Region, Seams, Timestamp};
+use headwater_wire::sigv4::{AuthError, Dialect, Verified, Verifier, unsigned_body, verified_body};
 use headwater_wire::{Authority, Context, Face, Fault, RawBody, VerifiedRequest};
 use http::request::Parts;
 use http::{Request, header};
@@ -24,6 +24,8 @@ const MEMORY_WAIT_MAX: Duration = Duration::from_secs(10);
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
 /// How long that may take.
 const DRAIN_MAX: Duration = Duration::from_millis(500);
+/// The region of requests that name none.
+const UNSIGNED_REGION: &str = "us-east-1";
 /// The unit in which memory for bodies is given out.
 const PERMIT_BYTES: usize = 1024;
 
@@ -69,6 +71,7 @@ impl Admission {
         let opened = self.verifier.open(&head, face.signing_name()).await;
         let opened = match opened {
             Ok(opened) => opened,
+            Err(AuthError::Missing) if face.takes_unsigned() => return self.unsigned(head, body, arrival),
             Err(error) => return Err(self.refuse(&head, body, &error, dialect).await),
         };
         if face.streams_bodies() {
@@ -135,6 +138,14 @@ impl Admission {
         Ok(Admitted { request: VerifiedRequest { head, body, context }, memory: None })
     }
 
+    /// A request that nobody signed, for a face that asks whether everybody may.
+    fn unsigned(&self, mut head: Parts, body: Incoming, arrival: Arrival) -> Result<Admitted, Fault> {
+        let region = UNSIGNED_REGION.parse().expect("the name of a region is one");
+        let context = self.context_of(&head, Arc::new(Caller::anonymous()), region, arrival, [0; 32]);
+        let body = unsigned_body(&mut head, body, &self.seams.clock)?;
+        Ok(Admitted { request: VerifiedRequest { head, body, context }, memory: None })
+    }
+
     /// Memory for the body, as much as the client says it is or may be.
     async fn reserve(&self, face: &dyn Face, head: &Parts) -> Result<OwnedSemaphorePermit, Fault> {
         let limit = face.body_bytes_max();
@@ -190,10 +201,22 @@ impl Admission {
     }
 
     fn context(&self, head: &Parts, verified: &Verified, arrival: Arrival, body_sha256: [u8; 32]) -> Context {
+        let (caller, region) = (verified.secret.caller.clone(), verified.claim.region.clone());
+        self.context_of(head, caller, region, arrival, body_sha256)
+    }
+
+    fn context_of(
+        &self,
+        head: &Parts,
+        caller: Arc<Caller>,
+        region: Region,
+        arrival: Arrival,
+        body_sha256: [u8; 32],
+    ) -> Context {
         let invocation_id = head.headers.get("amz-sdk-invocation-id").and_then(|value| value.to_str().ok());
         Context {
-            caller: verified.secret.caller.clone(),
-            region: verified.claim.region.clone(),
+            caller,
+            region,
             request_id: arrival.request_id,
             time: arrival.time,
             // A longer one is no SDK's; as a retry token it would only cost.

@@ -6,7 +6,8 @@
 //!                        └─► route ─► verify ─► face (detached) ─► log, count
 //! ```
 //!
-//! **Invariants.** No face sees a request whose signature was not verified. A started handler runs to
+//! **Invariants.** No face sees a request whose signature was not verified, but S3 those that have none,
+//! as anonymous. A started handler runs to
 //! its end even if the client hangs up. Connections, requests and the bytes of whole bodies are
 //! bounded.
 //!
