@@ -299,14 +299,6 @@ mod tests {
     }
 
     #[test]
-    fn a_version_needs_an_action_of_its_own() {
-        assert_eq!(of_version("s3:GetObject"), "s3:GetObjectVersion");
-        assert_eq!(of_version("s3:GetObjectRetention"), "s3:GetObjectRetention");
-        assert!(names_a_version("tagging&versionId=x"));
-        assert!(!names_a_version("versions&version-id-marker=x"));
-    }
-
-    #[test]
     fn headers_that_ask_for_more_are_refused() {
         let refused = |name: &'static str, value: &'static str| {
             let mut headers = HeaderMap::new();

@@ -188,3 +188,16 @@ fn of_version(action: &'static str) -> &'static str {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_needs_an_action_of_its_own() {
+        assert_eq!(of_version("s3:GetObject"), "s3:GetObjectVersion");
+        assert_eq!(of_version("s3:GetObjectRetention"), "s3:GetObjectRetention");
+        assert!(is_about_existing("s3:GetObjectVersion") && is_about_existing("s3:PutObjectVersionTagging"));
+        assert!(!is_about_existing("s3:PutObject") && !is_about_existing("s3:ListBucket"));
+    }
+}
