@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use headwater_base::Arn;
-use headwater_objects::{Bucket, BucketName, Objects, VersionId};
+use headwater_objects::{Bucket, BucketName, Objects};
 use headwater_wire::Access;
 use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};

@@ -53,7 +53,7 @@ pub(crate) async fn call(
     set_checksums!(result, upload_part::told(&part, &upload));
     Ok(S3Response::new(UploadPartCopyOutput {
         copy_part_result: Some(result),
-        copy_source_version_id: versions::told(&source.bucket, reader.info.version),
+        copy_source_version_id: versions::told(source.bucket(), reader.info.version),
         ..Default::default()
     }))
 }
