@@ -363,7 +363,7 @@ def test_virtual_hosts(node, bucket):
 
 def test_operations_that_are_refused(s3, bucket):
     with pytest.raises(botocore.exceptions.ClientError) as refused:
-        s3.get_bucket_policy(Bucket=bucket)
+        s3.get_bucket_website(Bucket=bucket)
     assert code(refused) == "NotImplemented"
     with pytest.raises(botocore.exceptions.ClientError) as refused:
         s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="public-read")

@@ -113,7 +113,9 @@ impl Standing {
     /// Whether the caller may do this with an object that does not exist yet.
     pub(crate) async fn may_new_object(&self, action: &'static str, key: &str) -> Result<(), Refusal> {
         let resource = Some(Arn::global("s3", format!("{}/{key}", self.bucket.name)));
-        let granted = self.is_granted_by_bucket(action);
+        // Whom a list lets write owns what it writes, and so its list.
+        let granted =
+            self.is_granted_by_bucket(if action == "s3:PutObjectAcl" { "s3:PutObject" } else { action });
         self.ask(&Access { action, resource }, granted, false, &self.keys).await
     }
 
