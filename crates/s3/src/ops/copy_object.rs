@@ -49,6 +49,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
         // A version that is named may come back as the newest.
         let is_same =
             source.bucket.incarnation == bucket.incarnation && source.key == key && source.version.is_none();
+        let _room = codec.objects.claim(&bucket, 1, original.size).await?;
         let mut attributes = attributes(&input, &headers, &original, is_same)?;
         attributes.lock = lock;
         match codec.objects.copy(&source.bucket, &original, &bucket, &key, attributes, &condition).await {

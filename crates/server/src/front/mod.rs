@@ -18,6 +18,7 @@ mod door;
 mod internal;
 mod listener;
 mod route;
+mod storage;
 
 pub(crate) use door::Door;
 pub(crate) use listener::listen;
