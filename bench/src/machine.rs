@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use headwater_base::Clock;
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::cards::Cards;
@@ -39,6 +40,8 @@ pub struct Machine {
     pub loopback_bytes_per_second: f64,
     /// Bytes a second of SHA-256 on one thread.
     pub sha256_bytes_per_second: f64,
+    /// Bytes a second of MD5 on one thread.
+    pub md5_bytes_per_second: f64,
     /// Bytes a second of JSON parsed into a tree on one thread.
     pub json_bytes_per_second: f64,
 }
@@ -51,7 +54,8 @@ pub fn measure(folder: &Path, clock: &Clock) -> anyhow::Result<Machine> {
         fdatasync,
         disk_bytes_per_second,
         loopback_bytes_per_second: loopback(clock).context("measuring loopback")?,
-        sha256_bytes_per_second: sha256(clock),
+        sha256_bytes_per_second: digest::<Sha256>(clock),
+        md5_bytes_per_second: digest::<Md5>(clock),
         json_bytes_per_second: json(clock),
     })
 }
@@ -109,11 +113,11 @@ fn loopback(clock: &Clock) -> anyhow::Result<f64> {
     Ok(total as f64 / (clock.monotonic() - start).as_secs_f64())
 }
 
-fn sha256(clock: &Clock) -> f64 {
+fn digest<D: Digest>(clock: &Clock) -> f64 {
     let block = vec![0x5Au8; 1 << 20];
     let (mut hashed, start) = (0u64, clock.monotonic());
     while clock.monotonic() - start < RUNS {
-        std::hint::black_box(Sha256::digest(&block));
+        std::hint::black_box(D::digest(&block));
         hashed += block.len() as u64;
     }
     hashed as f64 / (clock.monotonic() - start).as_secs_f64()

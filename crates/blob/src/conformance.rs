@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 
-use crate::{BLOCK_BYTES, BlobError, BlobReader, Blobs, UploadHandle};
+use crate::{BLOCK_BYTES, BlobError, BlobReader, Blobs, Checked, UploadHandle};
 
 /// Runs the suite on an empty place.
 ///
@@ -57,6 +57,8 @@ async fn reads_back_every_length(blobs: &dyn Blobs) {
         assert_eq!(reader.is_empty(), len == 0);
         assert_eq!(reader.read(0..len as u64).await.expect("sound"), data);
         assert_eq!(gather(reader, 0..len as u64).await, data);
+        let all = Checked { bytes: len as u64, ..Checked::default() };
+        assert_eq!(blobs.check(handle.id, 0, u64::MAX).await.expect("sound"), all);
         blobs.delete(handle.id).await.expect("deletes");
     }
 }

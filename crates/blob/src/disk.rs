@@ -15,6 +15,7 @@
 //! **Failure.** A failed fsync fails the upload; the file is removed and nothing named it.
 
 mod block;
+mod check;
 mod reader;
 mod verify;
 mod writer;
@@ -31,7 +32,7 @@ use headwater_base::{ByteSize, Seams};
 
 use crate::hold::{Held, Hold};
 use crate::live::LiveIds;
-use crate::{BlobError, BlobId, BlobReader, BlobWriter, Blobs};
+use crate::{BlobError, BlobId, BlobReader, BlobWriter, Blobs, Checked};
 
 /// How many directories blobs are spread over.
 const FAN_OUT: u32 = 256;
@@ -128,6 +129,11 @@ impl Blobs for DiskBlobs {
         }
         let path = self.0.path_of(id);
         blocking(move || remove(&path).map_err(|e| failed(&e))).await
+    }
+
+    async fn check(&self, id: BlobId, first: u64, blocks: u64) -> Result<Checked, BlobError> {
+        let path = self.0.path_of(id);
+        blocking(move || check::check(id, &path, first, blocks)).await
     }
 
     fn hold(&self) -> Hold {
@@ -285,6 +291,28 @@ mod tests {
         let pieces: Vec<_> = reader.stream(0..data.len() as u64).collect().await;
         assert!(matches!(pieces.last(), Some(Err(BlobError::Corrupt { block: 1, .. }))));
         assert_eq!(pieces.iter().flatten().map(Bytes::len).sum::<usize>(), BLOCK_BYTES);
+    }
+
+    #[tokio::test]
+    async fn checking_goes_block_by_block_and_names_the_damaged() {
+        let (dir, blobs) = fresh(ByteSize(0)).await;
+        let id = put(&*blobs, &vec![0x77; 3 * BLOCK_BYTES + 1000]).await.id;
+        let all = blobs.check(id, 0, u64::MAX).await.unwrap();
+        assert_eq!(all, Checked { bytes: 3 * BLOCK_BYTES as u64 + 1000, damaged: vec![], next: None });
+        for at in [BLOCK_BYTES + 7, 3 * BLOCK_BYTES + 999] {
+            let mut bytes = fs::read(file_of(&dir, id)).unwrap();
+            bytes[at] ^= 0x10;
+            fs::write(file_of(&dir, id), &bytes).unwrap();
+        }
+        let some = blobs.check(id, 0, 2).await.unwrap();
+        assert_eq!((some.damaged, some.next), (vec![1], Some(2)));
+        let rest = blobs.check(id, 2, 2).await.unwrap();
+        assert_eq!((rest.damaged, rest.next), (vec![3], None));
+        assert_eq!(blobs.check(id, 9, 2).await.unwrap(), Checked::default());
+        fs::write(file_of(&dir, id), b"torn").unwrap();
+        assert!(matches!(blobs.check(id, 0, 1).await, Err(BlobError::Damaged(_))));
+        fs::remove_file(file_of(&dir, id)).unwrap();
+        assert!(matches!(blobs.check(id, 0, 1).await, Err(BlobError::NotFound(_))));
     }
 
     #[tokio::test]

@@ -77,6 +77,29 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     async fn open(&self, id: BlobId) -> Result<Arc<dyn BlobReader>, BlobError>;
     /// Removes a blob once nobody reads it. Nothing happens if it is not there.
     async fn delete(&self, id: BlobId) -> Result<(), BlobError>;
+    /// Reads up to `blocks` blocks of a blob again, from number `first` on, and checks each; from the
+    /// device, past caches, where that can be asked for.
+    ///
+    /// # Errors
+    /// [`BlobError::NotFound`]; [`BlobError::Damaged`] when the trailer cannot be trusted. A block that
+    /// is not what was written is a finding, not an error.
+    async fn check(&self, id: BlobId, first: u64, blocks: u64) -> Result<Checked, BlobError> {
+        let reader = self.open(id).await?;
+        let mut checked = Checked::default();
+        let end = layout::block_count(reader.len());
+        for block in first..end.min(first.saturating_add(blocks)) {
+            let start = block * BLOCK_BYTES as u64;
+            let range = start..reader.len().min(start + BLOCK_BYTES as u64);
+            checked.bytes += range.end - range.start;
+            match reader.read(range).await {
+                Ok(_) => {}
+                Err(BlobError::Corrupt { .. }) => checked.damaged.push(block),
+                Err(e) => return Err(e),
+            }
+        }
+        checked.next = Some(first.saturating_add(blocks)).filter(|next| *next < end);
+        Ok(checked)
+    }
     /// Puts deletions off: until what this returns is dropped, every blob that is there stays, readable and
     /// listed. For who copies all of them.
     fn hold(&self) -> Hold;
@@ -86,6 +109,17 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     fn is_live(&self, id: BlobId) -> bool;
     /// Free bytes, as far as known.
     fn free_bytes(&self) -> u64;
+}
+
+/// What checking some blocks of a blob found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Blocks that are not what was written.
+    pub damaged: Vec<u64>,
+    /// Where to go on, if there is more.
+    pub next: Option<u64>,
 }
 
 /// Writes one blob, front to back.

@@ -14,6 +14,7 @@ mod catch_up;
 mod delivery;
 mod kinesis;
 mod life;
+mod million;
 mod row;
 mod s3;
 mod shards;
@@ -59,16 +60,32 @@ pub struct Bed {
     pub work: Work,
     /// How long a row of calls runs.
     pub runs: Duration,
+    /// What the machine itself can do.
+    pub machine: Arc<Machine>,
 }
 
 impl Bed {
     /// A fresh node.
-    fn make(folder: &Path, seams: &Seams, runs: Duration) -> anyhow::Result<Self> {
+    fn make(folder: &Path, seams: &Seams, runs: Duration, machine: Arc<Machine>) -> anyhow::Result<Self> {
         let binary = std::env::current_exe().context("finding this program")?;
         let node = ChildNode::start(&binary, &folder.join("data"), &[])?;
         let target = Target::root_of(node.data(), node.endpoint())?;
         let aws = target.aws()?;
-        Ok(Self { node, target, aws, seams: seams.clone(), work: Work::new(seams.clone()), runs })
+        Ok(Self { node, target, aws, seams: seams.clone(), work: Work::new(seams.clone()), runs, machine })
+    }
+
+    /// kill -9, and the same directory with a node again. Returns how long the start took, to the first
+    /// answer.
+    pub fn restart(&mut self) -> anyhow::Result<Duration> {
+        self.node.kill()?;
+        let binary = std::env::current_exe().context("finding this program")?;
+        let data = self.node.data().to_owned();
+        let start = self.seams.clock.monotonic();
+        self.node = ChildNode::start(&binary, &data, &[])?;
+        let took = self.seams.clock.monotonic() - start;
+        self.target = Target::root_of(self.node.data(), self.node.endpoint())?;
+        self.aws = self.target.aws()?;
+        Ok(took)
     }
 
     /// Runs `calls` on `connections` connections for the row's time; each call of `call` is one
@@ -141,6 +158,8 @@ const GROUPS: &[(&str, Measure)] = &[
     ("freshness", |bed| Box::pin(delivery::freshness(bed))),
     ("s3 small objects", |bed| Box::pin(s3::small_objects(bed))),
     ("s3 large object", |bed| Box::pin(s3::large_object(bed))),
+    ("s3 hot key", |bed| Box::pin(s3::hot_key(bed))),
+    ("s3 million objects", |bed| Box::pin(million::million_objects(bed))),
     ("reopen after kill -9", |bed| Box::pin(life::reopen(bed))),
     ("demo", |bed| Box::pin(life::demo(bed))),
 ];
@@ -153,7 +172,7 @@ pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
     let folder = folder.with_context(|| format!("making a directory in {}", scratch.display()))?;
     let spinner = output::spinner("measuring");
     spinner.set_message("the machine");
-    let machine = machine::measure(folder.path(), &seams.clock)?;
+    let machine = Arc::new(machine::measure(folder.path(), &seams.clock)?);
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for (index, (name, measure)) in GROUPS.iter().enumerate() {
         if options.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
@@ -162,8 +181,8 @@ pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
         spinner.set_message(*name);
         let place = folder.path().join(format!("{index}"));
         std::fs::create_dir(&place)?;
-        let measured =
-            async { measure(Bed::make(&place, &seams, Duration::from_secs(options.seconds))?).await };
+        let runs = Duration::from_secs(options.seconds);
+        let measured = async { measure(Bed::make(&place, &seams, runs, machine.clone())?).await };
         match measured.await {
             Ok(more) => {
                 spinner.suspend(|| more.iter().for_each(|row| eprintln!("{}", row.line())));

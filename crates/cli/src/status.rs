@@ -1,11 +1,15 @@
 //! `headwater status`: the truth in one screen. And what other verbs read from the node's own page.
 
+mod storage;
+
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::output::{self, Output};
+
+pub use storage::{Bucket, Scrub};
 
 /// Where the node tells its state.
 const PAGE: &str = "/_headwater/status";
@@ -19,6 +23,12 @@ pub struct Status {
     /// Its journal and logs.
     #[serde(default)]
     pub store: Value,
+    /// What its buckets hold.
+    #[serde(default)]
+    pub buckets: Vec<Bucket>,
+    /// How its bodies read back.
+    #[serde(default)]
+    pub scrub: Scrub,
     /// Its background tasks.
     #[serde(default)]
     pub tasks: Vec<Task>,
@@ -144,6 +154,8 @@ fn screen(aws: &Aws, status: &Status) -> String {
             ""
         },
     ));
+    text.push_str(&storage::scrub(&status.scrub));
+    text.push_str(&storage::buckets(&status.buckets));
     if !status.deliveries.is_empty() {
         text.push_str(&format!("\n{}\n", deliveries(&status.deliveries)));
     }

@@ -200,6 +200,13 @@ impl Objects {
     /// # Errors
     /// The store's.
     pub async fn list_buckets(&self, owner: AccountId) -> Result<Vec<Bucket>, ObjectError> {
+        let mut buckets = self.all_buckets().await?;
+        buckets.retain(|bucket| bucket.owner == owner);
+        Ok(buckets)
+    }
+
+    /// Every bucket of every account, by name.
+    pub(crate) async fn all_buckets(&self) -> Result<Vec<Bucket>, ObjectError> {
         let mut range = KeyRange::prefix(&keys::buckets());
         let mut found = Vec::new();
         loop {
@@ -211,9 +218,7 @@ impl Objects {
                 let name = reader.str().and_then(|name| BucketName::new(&name).ok());
                 let name =
                     name.ok_or_else(|| StoreError::Corrupt(format!("{:?}: not a bucket's key", row.key)))?;
-                if record.owner == owner.number() {
-                    found.push(bucket_of(&name, &record)?);
-                }
+                found.push(bucket_of(&name, &record)?);
             }
             match rows.last() {
                 Some(last) if rows.len() == PAGE_BUCKETS => range = range.after(&last.key),

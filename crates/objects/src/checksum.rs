@@ -3,14 +3,19 @@
 //! Every body gets an MD5 (its ETag) and at least CRC64NVME, as S3 does since 2024; more when the
 //! client declares or asks for them.
 
+mod md5;
+mod pool;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crc_fast::CrcAlgorithm;
-use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+
+use md5::Md5;
+pub(crate) use pool::HashPool;
 
 /// An algorithm of S3's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -106,6 +111,10 @@ impl Hasher {
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
+        self.update_beside_md5(bytes);
+    }
+
+    fn update_beside_md5(&mut self, bytes: &[u8]) {
         for (_, _, digest) in &mut self.crcs {
             digest.update(bytes);
         }
@@ -128,7 +137,7 @@ impl Hasher {
         if let Some(sha256) = self.sha256 {
             values.insert(ChecksumAlgorithm::Sha256, sha256.finalize().to_vec());
         }
-        Digests { md5: self.md5.finalize().into(), values }
+        Digests { md5: self.md5.finish(), values }
     }
 }
 
@@ -163,9 +172,9 @@ pub(crate) fn combined(algorithm: ChecksumAlgorithm, parts: &[(&str, u64)]) -> O
 pub(crate) fn multipart_etag(parts: &[&str]) -> String {
     let mut md5 = Md5::new();
     for part in parts {
-        md5.update(hex::decode(part).unwrap_or_default());
+        md5.update(&hex::decode(part).unwrap_or_default());
     }
-    format!("{}-{}", hex::encode(md5.finalize()), parts.len())
+    format!("{}-{}", hex::encode(md5.finish()), parts.len())
 }
 
 #[cfg(test)]
@@ -208,7 +217,7 @@ mod tests {
             multipart_etag(&[empty, empty]),
             "a52eea6fcd2c98c1c5d0c3f2aa7e8a49-2".replace("a52eea6fcd2c98c1c5d0c3f2aa7e8a49", &{
                 let raw = hex::decode(empty).unwrap();
-                hex::encode(Md5::digest([raw.clone(), raw].concat()))
+                hex::encode(::md5::Md5::digest([raw.clone(), raw].concat()))
             })
         );
     }

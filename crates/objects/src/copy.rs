@@ -47,6 +47,7 @@ impl Objects {
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));
+                    self.books.note(to.incarnation, committed.lsn, line.change(Some(&record)));
                     return Ok(Current { record, version: committed.lsn }.info(key));
                 }
                 Err(CommitError::Conflict(lost)) => tries.lost(&lost).await?,

@@ -5,12 +5,13 @@ use futures::StreamExt;
 use headwater_base::Timestamp;
 use headwater_store::{Commit, CommitError};
 
-use crate::history::Line;
+use crate::history::{Line, object_bytes};
 use crate::object::Current;
 use crate::put::{new_record, target_of_place};
 use crate::records::keys;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::version::HistoryRecord;
+use crate::usage::Change;
 use crate::{
     Attributes, Bucket, Bypass, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId,
     Versioning,
@@ -89,9 +90,10 @@ impl Objects {
             }
             line.expect(&mut commit, condition);
             match self.store.commit(commit).await {
-                Ok(_) => {
+                Ok(committed) => {
                     let old = line.replaced().and_then(|old| target_of_place(&old.record.place));
                     self.doomed.push(old);
+                    self.books.note(bucket.incarnation, committed.lsn, line.change(None));
                     return Ok(deletion);
                 }
                 Err(CommitError::Conflict(lost)) => tries.lost(&lost).await?,
@@ -130,8 +132,10 @@ impl Objects {
             gone.expect(&mut commit, gone.fact_key(bucket.incarnation, key));
             self.add_removal(&mut commit, bucket, key, &line, &gone).await?;
             match self.store.commit(commit).await {
-                Ok(_) => {
+                Ok(committed) => {
                     self.doomed.push(target_of_place(&gone.record.place));
+                    let change = Change::of_object(object_bytes(&gone.record), None);
+                    self.books.note(bucket.incarnation, committed.lsn, change);
                     return Ok(deletion);
                 }
                 Err(CommitError::Conflict(lost)) => tries.lost(&lost).await?,
@@ -183,11 +187,12 @@ impl Objects {
     async fn delete_together(&self, bucket: &Bucket, gone: &[Removal]) -> Result<bool, ObjectError> {
         let standing = self.standing(bucket).await?;
         let mut commit = Commit::new().freeing();
-        let mut targets = Vec::new();
+        let (mut targets, mut change) = (Vec::new(), Change::default());
         for removal in gone.iter().filter(|removal| removal.is_simple()) {
             let line = self.line(bucket, &removal.key, standing).await?;
             if let Some(plain) = &line.current {
                 line.remove_plain(&mut commit, plain);
+                change.add(line.change(None));
                 targets.push(target_of_place(&plain.record.place));
             }
         }
@@ -196,7 +201,8 @@ impl Objects {
         }
         standing.expect(&mut commit, bucket.incarnation);
         match self.store.commit(commit).await {
-            Ok(_) => {
+            Ok(committed) => {
+                self.books.note(bucket.incarnation, committed.lsn, change);
                 targets.into_iter().for_each(|target| self.doomed.push(target));
                 Ok(true)
             }
@@ -228,6 +234,7 @@ impl Objects {
         line.expect(commit, &Condition::Present);
         self.add_delete(commit, bucket, &line, now);
         self.doomed.push(line.replaced().and_then(|old| target_of_place(&old.record.place)));
+        self.books.note_staged(bucket.incarnation, line.change(None));
         Ok(())
     }
 

@@ -80,6 +80,18 @@ pub enum ObjectError {
     /// The body did not arrive whole; nothing was stored.
     #[error("the body did not arrive: {0}")]
     Body(String),
+    /// The bucket may not hold so much.
+    #[error("bucket {bucket:?} may hold {limit} {what} and holds {held}")]
+    QuotaExceeded {
+        /// Which bucket.
+        bucket: String,
+        /// Of what: `bytes` or `objects`.
+        what: &'static str,
+        /// How much it may hold.
+        limit: u64,
+        /// How much it holds.
+        held: u64,
+    },
     /// A parameter is out of its bounds.
     #[error("{0}")]
     Invalid(String),

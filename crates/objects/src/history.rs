@@ -29,6 +29,7 @@ use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::version::{HistoryRecord, StateRecord, VersionedRecord};
 use crate::records::{decode, encode, keys};
 use crate::sweep::Target;
+use crate::usage::Change;
 use crate::{Bucket, Bypass, Condition, ObjectError, ObjectKey, Objects, Versioning};
 
 /// How a bucket stands, as a commit must find it again.
@@ -186,6 +187,12 @@ impl Line<'_> {
                 None => self.current.as_ref(),
             },
         }
+    }
+
+    /// What the books change when the key becomes `record`, or loses what would be replaced.
+    pub(crate) fn change(&self, record: Option<&ObjectRecord>) -> Change {
+        let old = self.replaced().and_then(|old| object_bytes(&old.record));
+        Change::of_object(old, record.and_then(object_bytes))
     }
 
     /// Whether what would be replaced may be.
@@ -355,6 +362,11 @@ impl Line<'_> {
     fn body_key(&self, seq: u64) -> Key {
         keys::body(self.incarnation, self.key.as_str(), seq)
     }
+}
+
+/// How long an object is; `None` of a delete marker.
+pub(crate) fn object_bytes(record: &ObjectRecord) -> Option<u64> {
+    (record.marker != Some(true)).then_some(record.size)
 }
 
 /// Stages the reference to a body that lies outside the fact that names it.

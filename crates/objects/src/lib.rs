@@ -35,21 +35,23 @@ mod put;
 mod read;
 mod records;
 mod references;
+mod scrub;
 mod stage;
 mod sweep;
 mod tries;
+mod usage;
 mod version;
 
 pub use acl::{Acl, AclOwner, GRANTS_MAX, Grant, Grantee, Permission};
 pub use bucket::Bucket;
 // The kinds of failure inside an ObjectError, so that faces can tell them apart.
-pub use headwater_blob::BlobError;
+pub use headwater_blob::{BlobError, BlobId};
 pub use headwater_store::{CommitError, Lsn, StoreError};
 
 pub use checksum::ChecksumAlgorithm;
 pub use config::{BucketAccess, BucketConfig, Ownership, PolicyTraits, PublicAccessBlock};
 pub use delete::{Deletion, Removal};
-pub use engine::Objects;
+pub use engine::{ObjectOptions, Objects};
 pub use error::ObjectError;
 pub use list::{ListQuery, Listed, ListedVersion, Listing, VersionListing, VersionQuery};
 pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Period, Retention, RetentionMode};
@@ -62,6 +64,8 @@ pub use object::{Attributes, Checksums, ObjectInfo};
 pub use put::Condition;
 pub use read::ObjectReader;
 pub use references::{blob_references, referenced_blob};
+pub use scrub::{Damage, Scrub, ScrubOptions, ScrubReport};
 pub use stage::{BodyStream, INLINE_BYTES_MAX, StagedBody};
 pub use sweep::Sweep;
+pub use usage::{BucketUsage, Claim, Count, Quota, Quotas};
 pub use version::{VersionId, Versioning};

@@ -29,6 +29,7 @@ use crate::records::upload::{PartRecord, UploadRecord};
 use crate::records::{decode, encode, keys};
 use crate::stage::Place;
 use crate::sweep::Target;
+use crate::usage::Change;
 use crate::{
     Attributes, Bucket, ChecksumAlgorithm, ObjectError, ObjectKey, ObjectLock, Objects, StagedBody, UploadId,
 };
@@ -175,12 +176,14 @@ impl Objects {
             if let Some(reference) = reference(&record.place, &part) {
                 commit.stage(|c| c.put(reference, encode(&Present {})));
             }
+            let change = Change::of_bytes(old.as_ref().map(|old| old.size), Some(record.size));
             let replaced = old.map(|old| old.place).filter(|place| *place != record.place);
             if let Some(place) = &replaced {
                 release(&mut commit, place, &part);
             }
             match self.store.commit(commit).await {
-                Ok(_) => {
+                Ok(committed) => {
+                    self.books.note(bucket.incarnation, committed.lsn, change);
                     self.doomed.push(replaced.as_ref().and_then(target_of_place));
                     return Ok(part_info(number, record));
                 }
@@ -204,8 +207,11 @@ impl Objects {
     ) -> Result<(), ObjectError> {
         let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
         let commit = Commit::new().expect_present(fact.clone()).delete(fact).freeing();
+        // Nobody can add a part once the upload is gone; one added just now is missed until the next count.
+        let held: u64 = self.part_rows(id).await?.iter().map(|(_, _, part)| part.size).sum();
         match self.store.commit(commit).await {
-            Ok(_) => {
+            Ok(committed) => {
+                self.books.note(bucket.incarnation, committed.lsn, Change::of_bytes(Some(held), None));
                 // Its reference is stale now: that is how the sweep finds it, also after a crash.
                 self.doomed.push(Some(Target::Upload(id.0)));
                 Ok(())

@@ -86,6 +86,7 @@ impl Objects {
         line.expect(commit, &Condition::Anything);
         let record = line.append(commit, record, inline_of(body), &self.seams);
         self.doomed.push(line.let_go(&record));
+        self.books.note_staged(bucket.incarnation, line.change(Some(&record)));
         Ok(())
     }
 
@@ -130,6 +131,7 @@ impl Objects {
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));
+                    self.books.note(bucket.incarnation, committed.lsn, line.change(Some(&record)));
                     return Ok(Current { record, version: committed.lsn }.info(key));
                 }
                 Err(CommitError::Conflict(lost)) => tries.lost(&lost).await?,

@@ -3,22 +3,22 @@
 //! ```text
 //! pieces ─► gather ─ ended within 128 KiB ─► inline, in memory
 //!              └─ longer ─► blob writer (blocks to the disk)   } beside each other,
-//!                      └──► hasher (blocking pool)             } one batch ahead
+//!                      └──► hasher (with those of other bodies) } one batch ahead
 //! ```
 //! **Failure.** Any error of the body's stream, and dropping the future, leaves nothing behind but
 //! a blob nobody names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use headwater_blob::{BlobWriter, UploadHandle};
-use headwater_work::Work;
 use tokio::sync::oneshot;
 
-use crate::checksum::{self, Digests, Hasher};
-use crate::{ChecksumAlgorithm, ObjectError, Objects};
+use crate::checksum::{self, Digests, HashPool, Hasher};
+use crate::{ChecksumAlgorithm, Claim, ObjectError, Objects};
 
 /// The largest body that lies inline in a fact.
 pub const INLINE_BYTES_MAX: usize = 128 << 10;
@@ -41,6 +41,8 @@ pub struct StagedBody {
     /// Every checksum that was computed, base64: CRC64NVME and those asked for.
     pub checksums: BTreeMap<ChecksumAlgorithm, String>,
     pub(crate) place: Place,
+    /// Room in a quota, kept until the body is put or given up.
+    claim: Option<Arc<Claim>>,
 }
 
 /// Where a staged body lies.
@@ -58,7 +60,13 @@ impl StagedBody {
             sha256: digests.values.get(&ChecksumAlgorithm::Sha256).map(hex::encode),
             checksums: digests.values.iter().map(|(a, raw)| (*a, checksum::text(raw))).collect(),
             place,
+            claim: None,
         }
+    }
+
+    /// Keeps `claim` as long as the body.
+    pub fn hold(&mut self, claim: Claim) {
+        self.claim = Some(Arc::new(claim));
     }
 
     /// Checks that the body has a checksum that a client declared (and that was asked for when it
@@ -132,7 +140,7 @@ impl Objects {
         mut rest: BodyStream,
         wanted: &BTreeSet<ChecksumAlgorithm>,
     ) -> Result<StagedBody, ObjectError> {
-        let mut intake = Intake::new(self.blobs.create().await?, Hasher::new(wanted));
+        let mut intake = Intake::new(self.blobs.create().await?, Hasher::new(wanted), self.hashing.clone());
         intake.take(head).await?;
         intake.take(piece).await?;
         while let Some(piece) = rest.next().await {
@@ -157,6 +165,7 @@ fn inline(body: Bytes, wanted: &BTreeSet<ChecksumAlgorithm>) -> StagedBody {
 struct Intake {
     writer: Box<dyn BlobWriter>,
     hasher: Option<Hasher>,
+    pool: Arc<HashPool>,
     hashing: Option<oneshot::Receiver<Hasher>>,
     batch: Vec<Bytes>,
     batch_bytes: usize,
@@ -164,8 +173,8 @@ struct Intake {
 }
 
 impl Intake {
-    fn new(writer: Box<dyn BlobWriter>, hasher: Hasher) -> Self {
-        Self { writer, hasher: Some(hasher), hashing: None, batch: Vec::new(), batch_bytes: 0, size: 0 }
+    fn new(writer: Box<dyn BlobWriter>, hasher: Hasher, pool: Arc<HashPool>) -> Self {
+        Self { writer, hasher: Some(hasher), pool, hashing: None, batch: Vec::new(), batch_bytes: 0, size: 0 }
     }
 
     async fn take(&mut self, piece: Bytes) -> Result<(), ObjectError> {
@@ -179,15 +188,9 @@ impl Intake {
     }
 
     async fn hash_batch(&mut self) -> Result<(), ObjectError> {
-        let mut hasher = self.idle_hasher().await?;
-        let batch = std::mem::take(&mut self.batch);
+        let hasher = self.idle_hasher().await?;
         self.batch_bytes = 0;
-        self.hashing = Some(Work::begin_blocking(move || {
-            for piece in &batch {
-                hasher.update(piece);
-            }
-            hasher
-        }));
+        self.hashing = Some(self.pool.update(hasher, std::mem::take(&mut self.batch)));
         Ok(())
     }
 

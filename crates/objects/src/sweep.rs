@@ -335,7 +335,11 @@ async fn rows(snapshot: &dyn Snapshot, prefix: &Key) -> Result<Vec<Scanned>, Sto
 }
 
 /// Whether the fact that a reference points to names the blob.
-async fn names_blob(snapshot: &dyn Snapshot, reference: &Key, id: BlobId) -> Result<bool, StoreError> {
+pub(crate) async fn names_blob(
+    snapshot: &dyn Snapshot,
+    reference: &Key,
+    id: BlobId,
+) -> Result<bool, StoreError> {
     let Some((_, namer)) = keys::ref_of(reference) else {
         return Ok(false);
     };
@@ -355,7 +359,7 @@ async fn names_blob(snapshot: &dyn Snapshot, reference: &Key, id: BlobId) -> Res
 }
 
 /// Whether the fact that a reference points to names the upload.
-async fn names_upload(
+pub(crate) async fn names_upload(
     snapshot: &dyn Snapshot,
     reference: &Key,
     upload: [u8; 16],

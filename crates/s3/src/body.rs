@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::{StreamExt, TryStreamExt};
-use headwater_objects::{ChecksumAlgorithm, ObjectError, Objects, StagedBody};
+use headwater_objects::{Bucket, ChecksumAlgorithm, ObjectError, Objects, StagedBody};
 use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 
@@ -71,14 +71,20 @@ impl Declared {
         self.wanted.extend(algorithm);
     }
 
-    /// Stages the body and holds it against what was declared.
+    /// Stages the body, which will make `more` objects of `bucket`, and holds it against what was declared.
+    /// What the bucket's quota has no room for is refused before it is read, if its length was declared.
     pub(crate) async fn stage(
         &self,
         objects: &Objects,
+        (bucket, more): (&Bucket, u64),
         arrival: &Arrival,
         body: Option<StreamingBlob>,
     ) -> Result<StagedBody, Refusal> {
-        let staged = match body {
+        let claim = match self.len {
+            Some(len) => Some(objects.claim(bucket, more, len).await?),
+            None => None,
+        };
+        let mut staged = match body {
             None => objects.stage(futures::stream::empty().boxed(), &self.wanted).await?,
             Some(body) => {
                 let mut received = 0;
@@ -96,6 +102,10 @@ impl Declared {
             }
         };
         self.hold_against(&staged, arrival)?;
+        staged.hold(match claim {
+            Some(claim) => claim,
+            None => objects.claim(bucket, more, staged.size).await?,
+        });
         Ok(staged)
     }
 

@@ -189,6 +189,14 @@ impl From<ObjectError> for Refusal {
                 "IncompleteBody",
                 "You did not provide the number of bytes specified by the Content-Length HTTP header",
             ),
+            // As the Ceph gateway answers; AWS has no quotas on bytes.
+            ObjectError::QuotaExceeded { what, limit, held, .. } => Self::new(
+                403,
+                "QuotaExceeded",
+                format!(
+                    "The bucket may hold {limit} {what} and holds {held}. Delete objects, or have its quota raised."
+                ),
+            ),
             ObjectError::Invalid(message) => Self::invalid_argument(message),
             ObjectError::Throttled(_) => Self::slow_down("Please reduce your request rate."),
             ObjectError::Blob(error) => of_blob(&error),
@@ -201,7 +209,16 @@ impl From<ObjectError> for Refusal {
 fn of_blob(error: &BlobError) -> Refusal {
     match error {
         BlobError::Full => Refusal::slow_down("The disk is full. Please free space and try again."),
-        BlobError::NotFound(_) | BlobError::Corrupt { .. } | BlobError::Damaged(_) | BlobError::Io(_) => {
+        BlobError::NotFound(_) | BlobError::Corrupt { .. } | BlobError::Damaged(_) => {
+            tracing::error!(error = %error, "a stored body is damaged");
+            Refusal::new(
+                500,
+                "InternalError",
+                "The stored body of this object is damaged on the node's disk and is not served. Put the object \
+                 again, or restore the node from a backup.",
+            )
+        }
+        BlobError::Io(_) => {
             tracing::error!(error = %error, "a body could not be read or written");
             Refusal::internal()
         }
@@ -252,6 +269,12 @@ mod tests {
             (ObjectError::BucketNotEmpty("b".into()), "BucketNotEmpty", 409),
             (ObjectError::Throttled("x"), "SlowDown", 503),
             (ObjectError::BadDigest("CRC32".into()), "BadDigest", 400),
+            (
+                ObjectError::QuotaExceeded { bucket: "b".into(), what: "bytes", limit: 1, held: 1 },
+                "QuotaExceeded",
+                403,
+            ),
+            (ObjectError::Blob(BlobError::Damaged(headwater_objects::BlobId([0; 16]))), "InternalError", 500),
         ];
         for (error, code, status) in cases {
             let error = S3Error::from(Refusal::from(error));

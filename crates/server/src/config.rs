@@ -1,10 +1,14 @@
 //! What a node is told: a TOML file, and flags that change single fields.
 
+use std::collections::HashSet;
+use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use headwater_base::{AccountId, ByteSize};
 use headwater_identity::User;
+use headwater_objects::{BucketName, ObjectOptions, Quota, Quotas, ScrubOptions};
 use serde::Deserialize;
 
 /// Everything a node is told. Every field has a default; unknown fields are refused.
@@ -30,8 +34,42 @@ pub struct Config {
     /// Streams (`*`: all) whose shards are held to AWS' limits: 1 MiB and 1,000 records a second in,
     /// 2 MiB and five reads a second out. None by default.
     pub limited_streams: Vec<String>,
+    /// What buckets may hold.
+    pub buckets: Vec<BucketConfig>,
+    /// How stored bodies are read again.
+    pub scrub: ScrubConfig,
     /// Who may sign requests, besides the root credentials.
     pub users: Vec<UserConfig>,
+}
+
+/// One `[[buckets]]` entry: a bucket that is there, or may come to be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BucketConfig {
+    /// Its name; `*` is every bucket that has no entry of its own.
+    pub name: String,
+    /// The most bytes it may hold, such as `"10GB"` or `"512 MiB"`.
+    #[serde(default)]
+    pub quota: Option<String>,
+    /// The most objects it may hold.
+    #[serde(default)]
+    pub objects: Option<u64>,
+}
+
+/// The `[scrub]` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScrubConfig {
+    /// How many KiB a second are read again, at most; 0 reads nothing.
+    pub kib_per_second: u32,
+    /// How many days after the beginning of a round the next one begins.
+    pub days: u16,
+}
+
+impl Default for ScrubConfig {
+    fn default() -> Self {
+        Self { kib_per_second: 8 << 10, days: 7 }
+    }
 }
 
 /// The `[queries]` section.
@@ -134,6 +172,8 @@ impl Default for Config {
             body_memory_mib: 256,
             queries: QueriesConfig::default(),
             limited_streams: Vec::new(),
+            buckets: Vec::new(),
+            scrub: ScrubConfig::default(),
             users: Vec::new(),
         }
     }
@@ -172,12 +212,43 @@ impl Config {
         if self.body_memory_mib < 16 {
             return refused("body_memory_mib must be at least 16".into());
         }
+        self.quotas()?;
         self.queries.check()
     }
 
     /// Memory for bodies that are read whole.
     pub fn body_memory(&self) -> ByteSize {
         ByteSize::mib(u64::from(self.body_memory_mib))
+    }
+
+    /// What the engine of objects is told.
+    pub(crate) fn objects(&self) -> Result<ObjectOptions, ConfigError> {
+        let scrub = ScrubOptions {
+            bytes_per_second: u64::from(self.scrub.kib_per_second) << 10,
+            every: Duration::from_secs(u64::from(self.scrub.days) * 24 * 3600),
+        };
+        Ok(ObjectOptions { quotas: self.quotas()?, scrub })
+    }
+
+    fn quotas(&self) -> Result<Quotas, ConfigError> {
+        let mut quotas = Quotas::default();
+        let mut seen = HashSet::new();
+        for bucket in &self.buckets {
+            let refused = |why: &dyn Display| ConfigError::Refused(format!("bucket {}: {why}", bucket.name));
+            if !seen.insert(&bucket.name) {
+                return Err(refused(&"it has two entries"));
+            }
+            let bytes = bucket.quota.as_deref().map(str::parse::<ByteSize>).transpose();
+            let bytes = bytes.map_err(|error| refused(&error))?.map(ByteSize::bytes);
+            let quota = Quota { bytes, objects: bucket.objects };
+            if bucket.name == "*" {
+                quotas.others = quota;
+                continue;
+            }
+            let name = BucketName::new(&bucket.name).map_err(|error| refused(&error))?;
+            quotas.named.insert(name, quota);
+        }
+        Ok(quotas)
     }
 
     /// The users as `identity` takes them.
@@ -223,6 +294,30 @@ mod tests {
         for bad in ["at_once = 0", "threads = 0", "memory_mib = 63"] {
             let config: Config = toml::from_str(&format!("[queries]\n{bad}\n")).unwrap();
             assert!(config.check().unwrap_err().to_string().contains("queries."), "{bad}");
+        }
+    }
+
+    #[test]
+    fn quotas_are_by_name_and_for_all_others() {
+        let read = |text: &str| toml::from_str::<Config>(text).unwrap();
+        let config = read(
+            "[[buckets]]\nname = \"logs\"\nquota = \"10GB\"\n[[buckets]]\nname = \"*\"\nobjects = 5\n[scrub]\nkib_per_second = 1\ndays = 2\n",
+        );
+        assert!(config.check().is_ok());
+        let options = config.objects().unwrap();
+        let of = |name| options.quotas.of(&BucketName::new(name).unwrap());
+        assert_eq!(of("logs"), Quota { bytes: Some(10_000_000_000), objects: None });
+        assert_eq!(of("other"), Quota { bytes: None, objects: Some(5) });
+        assert_eq!(
+            options.scrub,
+            ScrubOptions { bytes_per_second: 1024, every: Duration::from_secs(172_800) }
+        );
+        for bad in [
+            "[[buckets]]\nname = \"logs\"\nquota = \"plenty\"",
+            "[[buckets]]\nname = \"Not A Bucket\"",
+            "[[buckets]]\nname = \"logs\"\n[[buckets]]\nname = \"logs\"",
+        ] {
+            assert!(read(bad).check().unwrap_err().to_string().contains("bucket "), "{bad}");
         }
     }
 

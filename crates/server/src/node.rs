@@ -110,7 +110,7 @@ impl Node {
     pub async fn start_with(config: Config, seams: Seams) -> Result<Self, StartError> {
         config.check()?;
         let root = root_credentials(&config, &seams)?;
-        let users = users(&config, &root)?;
+        let (users, objects) = (users(&config, &root)?, config.objects()?);
         // The port first: a node that cannot listen must not touch the store.
         let listening = |source| StartError::Listen { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
@@ -126,6 +126,7 @@ impl Node {
         let base = Ground {
             store,
             blobs,
+            objects,
             queries,
             spill,
             users,

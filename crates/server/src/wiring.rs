@@ -14,7 +14,7 @@ use headwater_identity::{Guard, Sts, Users};
 use headwater_kinesis::Kinesis;
 use headwater_leases::Leases;
 use headwater_monitoring::Monitoring;
-use headwater_objects::Objects;
+use headwater_objects::{ObjectOptions, Objects};
 use headwater_s3::S3Face;
 use headwater_store::Store;
 use headwater_streams::Streams;
@@ -39,6 +39,8 @@ pub(crate) struct House {
 pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    /// What buckets may hold, and how bodies are read again.
+    pub(crate) objects: ObjectOptions,
     /// What queries may use.
     pub(crate) queries: QueriesConfig,
     /// Where queries spill.
@@ -72,9 +74,10 @@ pub struct Engines {
 /// # Errors
 /// When the query engine's threads cannot be started.
 pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
-    let Ground { store, blobs, queries: config, spill, users, limited_streams, seams, work } = ground;
+    let Ground { store, blobs, objects, queries: config, spill, users, limited_streams, seams, work } =
+        ground;
     let streams = Streams::new(store.clone(), seams.clone(), &work);
-    let objects = Objects::new(store.clone(), blobs, seams.clone(), &work);
+    let objects = Objects::new(store.clone(), blobs, seams.clone(), &work, objects);
     let catalog = Catalog::new(store.clone(), seams.clone());
     let deliveries = Deliveries::new(
         store.clone(),

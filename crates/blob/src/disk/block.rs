@@ -1,7 +1,12 @@
-//! The memory of one block on its way to the disk.
+//! The memory of one block on its way to the disk, and back.
 //!
 //! **Invariants.** The bytes begin at an address the disk can take them from directly, and stay
 //! there: a block never outgrows the memory it was made with.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use crate::BLOCK_BYTES;
 
@@ -55,6 +60,44 @@ impl Block {
         self.memory.truncate(self.start);
         self
     }
+}
+
+/// Memory for reading blocks past the page cache, one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Aligned(Vec<u8>);
+
+impl Aligned {
+    /// The `len` bytes (at most a block) at `start`, which must be a multiple of a block.
+    pub(super) fn read(&mut self, file: &File, start: u64, len: usize) -> io::Result<&[u8]> {
+        if self.0.is_empty() {
+            self.0 = vec![0; BLOCK_BYTES + ALIGNMENT];
+        }
+        let from = self.0.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        // Direct reads want whole sectors; at the file's end they get what there is.
+        let asked = len.next_multiple_of(ALIGNMENT).min(BLOCK_BYTES);
+        let mut read = 0;
+        while read < len {
+            match file.read_at(&mut self.0[from + read..from + asked], start + read as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => read += count,
+            }
+        }
+        Ok(&self.0[from..from + len])
+    }
+}
+
+/// Opens a file past the page cache; `None` where the system or the file system has no such thing.
+#[cfg(target_os = "linux")]
+pub(super) fn open_direct(options: &mut OpenOptions, path: &Path) -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
+    options.custom_flags(flags).open(path).ok()
+}
+
+/// Other systems have other ways, none of them needed for correctness.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open_direct(_options: &mut OpenOptions, _path: &Path) -> Option<File> {
+    None
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::task::JoinHandle;
 
+use super::block::Aligned;
 use super::{blocking, failed, joined};
 use crate::layout::{self, FOOTER_BYTES, Trailer};
-use crate::{BLOCK_BYTES, BlobError, BlobId, BlobReader};
+use crate::{BLOCK_BYTES, BlobError, BlobId, BlobReader, Checked};
 
 /// How much of a file's end is read at first: the whole trailer of blobs up to 16 GiB.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -50,6 +51,26 @@ impl DiskReader {
     /// The blob's length.
     pub(super) fn bytes(&self) -> u64 {
         self.0.trailer.len
+    }
+
+    /// Reads up to `blocks` blocks from number `first` on through `file`, which is this blob's,
+    /// opened past the page cache.
+    pub(super) fn check_through(&self, file: &File, first: u64, blocks: u64) -> io::Result<Checked> {
+        let mut checked = Checked::default();
+        let end = layout::block_count(self.bytes());
+        let until = end.min(first.saturating_add(blocks));
+        let mut memory = Aligned::default();
+        for block in first..until {
+            let start = block * BLOCK_BYTES as u64;
+            let len = (self.bytes() - start).min(BLOCK_BYTES as u64) as usize;
+            let bytes = memory.read(file, start, len)?;
+            checked.bytes += len as u64;
+            if layout::checksum(bytes) != self.0.trailer.checksums[block as usize] {
+                checked.damaged.push(block);
+            }
+        }
+        checked.next = Some(until).filter(|next| *next < end);
+        Ok(checked)
     }
 
     /// Reads every block; an error for each that is not sound.

@@ -10,7 +10,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::block::Block;
+use super::block::{Block, open_direct};
 use super::{Disk, failed, joined};
 use crate::layout::{self, Trailer};
 use crate::live::Live;
@@ -196,7 +196,8 @@ impl NewFile {
     fn write(&self, block: &Block, offset: u64) -> io::Result<()> {
         if offset >= DIRECT_FROM
             && block.is_aligned()
-            && let Some(direct) = self.direct.get_or_init(|| open_direct(&self.path))
+            && let Some(direct) =
+                self.direct.get_or_init(|| open_direct(File::options().write(true), &self.path))
         {
             match direct.write_all_at(block.bytes(), offset) {
                 // A disk that wants other alignment than any we know: the page cache takes it.
@@ -217,20 +218,6 @@ impl NewFile {
         self.kept.store(true, Ordering::Release);
         Ok(())
     }
-}
-
-/// Opens a file for writing past the page cache.
-#[cfg(target_os = "linux")]
-fn open_direct(path: &Path) -> Option<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
-    File::options().write(true).custom_flags(flags).open(path).ok()
-}
-
-/// Other systems have other ways, none of them needed for correctness.
-#[cfg(not(target_os = "linux"))]
-fn open_direct(_path: &Path) -> Option<File> {
-    None
 }
 
 impl Drop for NewFile {

@@ -1,5 +1,6 @@
 //! A figure, its target, and how both are written.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use headwater_bench::latency::Latencies;
@@ -32,7 +33,7 @@ pub enum Target {
 #[derive(Clone, Debug)]
 pub struct Row {
     /// What was measured.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The figure, in `unit`.
     pub figure: f64,
     /// Such as `records/s`.
@@ -47,8 +48,15 @@ pub struct Row {
 
 impl Row {
     /// A figure alone.
-    pub fn of(name: &'static str, figure: f64, unit: &'static str, target: Target) -> Self {
-        Self { name, figure, unit, target, per_cpu_second: None, latencies: Latencies::default() }
+    pub fn of(name: impl Into<Cow<'static, str>>, figure: f64, unit: &'static str, target: Target) -> Self {
+        Self {
+            name: name.into(),
+            figure,
+            unit,
+            target,
+            per_cpu_second: None,
+            latencies: Latencies::default(),
+        }
     }
 
     /// A rate: `each` things per call that was hammered.
@@ -56,7 +64,7 @@ impl Row {
         let things = hammered.latencies.count() as f64 * each;
         let cpu = hammered.server_cpu.as_secs_f64();
         Self {
-            name,
+            name: name.into(),
             figure: things / hammered.took.as_secs_f64(),
             unit,
             target: Target::AtLeast(target),
@@ -83,7 +91,7 @@ impl Row {
         let percentile =
             |p| if has_calls { output::time(self.latencies.percentile(p)) } else { String::new() };
         vec![
-            self.name.to_owned(),
+            self.name.to_string(),
             format!("{} {}", number(self.figure), self.unit),
             target,
             if self.is_reached() { "reached".into() } else { "MISSED".into() },
@@ -122,13 +130,14 @@ fn number(value: f64) -> String {
 pub fn machine_text(machine: &Machine) -> String {
     let rate = |per_second: f64| format!("{}/s", output::bytes(per_second as u64));
     format!(
-        "{} processors; fdatasync of 4 KiB p50 {} p99 {}; disk {}; loopback {}; SHA-256 {}; JSON {}.",
+        "{} processors; fdatasync of 4 KiB p50 {} p99 {}; disk {}; loopback {}; SHA-256 {}; MD5 {}; JSON {}.",
         machine.processors,
         output::time(machine.fdatasync.percentile(50.0)),
         output::time(machine.fdatasync.percentile(99.0)),
         rate(machine.disk_bytes_per_second),
         rate(machine.loopback_bytes_per_second),
         rate(machine.sha256_bytes_per_second),
+        rate(machine.md5_bytes_per_second),
         rate(machine.json_bytes_per_second),
     )
 }
@@ -142,6 +151,7 @@ pub fn machine_json(machine: &Machine) -> Value {
         "disk_bytes_per_second": machine.disk_bytes_per_second,
         "loopback_bytes_per_second": machine.loopback_bytes_per_second,
         "sha256_bytes_per_second": machine.sha256_bytes_per_second,
+        "md5_bytes_per_second": machine.md5_bytes_per_second,
         "json_bytes_per_second": machine.json_bytes_per_second,
     })
 }

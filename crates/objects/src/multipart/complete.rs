@@ -9,6 +9,7 @@ use crate::put::{new_record, release, target_of_place};
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::LayoutRecord;
 use crate::records::{decode, encode, keys};
+use crate::usage::Change;
 use crate::{
     Bucket, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects, UploadId,
 };
@@ -72,6 +73,9 @@ impl Objects {
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));
+                    let mut change = line.change(Some(&record));
+                    change.add(Change::of_bytes(Some(uploaded.bytes()), None));
+                    self.books.note(bucket.incarnation, committed.lsn, change);
                     let left_over =
                         uploaded.left_over.iter().map(|(_, _, part)| target_of_place(&part.place));
                     left_over.for_each(|target| self.doomed.push(target));
@@ -159,6 +163,11 @@ fn completed_before(
 }
 
 impl Uploaded {
+    /// Of all its parts.
+    fn bytes(&self) -> u64 {
+        self.chosen.iter().chain(&self.left_over).map(|(_, _, part)| part.size).sum()
+    }
+
     fn object(&self, id: UploadId, now: headwater_base::Timestamp) -> Result<ObjectRecord, ObjectError> {
         let etags: Vec<&str> = self.chosen.iter().map(|(_, _, part)| part.etag.as_str()).collect();
         let size = self.chosen.iter().map(|(_, _, part)| part.size).sum();

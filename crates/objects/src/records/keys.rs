@@ -19,6 +19,10 @@ pub(crate) const ALIVE: Kind = Kind(0x0203);
 pub(crate) const VERSIONED: Kind = Kind(0x0204);
 /// By incarnation, which and id: a configuration of the bucket.
 pub(crate) const BUCKET_CONFIG: Kind = Kind(0x0205);
+/// By incarnation: what the bucket was last known to hold.
+pub(crate) const USAGE: Kind = Kind(0x0206);
+/// How far the scrub is, and the damage it found.
+pub(crate) const SCRUB: Kind = Kind(0x0207);
 /// By incarnation and key: the current object.
 pub(crate) const CURRENT: Kind = Kind(0x0210);
 /// By incarnation, key and seq: a version or a delete marker.
@@ -84,6 +88,58 @@ pub(crate) fn config_id_of(key: &Key) -> Option<String> {
     reader.u64()?;
     reader.u32()?;
     reader.str()
+}
+
+pub(crate) fn usage(incarnation: u64) -> Key {
+    Key::of(USAGE).u64(incarnation).build()
+}
+
+pub(crate) fn all_usage() -> Key {
+    Key::of(USAGE).build()
+}
+
+/// The scrub's round.
+pub(crate) fn scrub_round() -> Key {
+    Key::of(SCRUB).u32(0).build()
+}
+
+/// One damaged body: a blob's id, or the key of a body that lies inline.
+pub(crate) fn scrub_damage(subject: &[u8]) -> Key {
+    Key::of(SCRUB).u32(1).bytes(subject).build()
+}
+
+pub(crate) fn all_scrub_damage() -> Key {
+    Key::of(SCRUB).u32(1).build()
+}
+
+/// The body that a fact of the scrub says is damaged.
+pub(crate) fn scrub_damage_of(key: &Key) -> Option<Vec<u8>> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    reader.u32()?;
+    reader.bytes()
+}
+
+pub(crate) fn all_bodies() -> Key {
+    Key::of(BODY).build()
+}
+
+pub(crate) fn all_part_bodies() -> Key {
+    Key::of(PART_BODY).build()
+}
+
+/// Incarnation, object key and version of a `BODY` fact.
+pub(crate) fn body_of(key: &Key) -> Option<(u64, String, u64)> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    Some((reader.u64()?, reader.str()?, reader.u64_descending()?))
+}
+
+/// Upload and number of a `PART` or `PART_BODY` fact.
+pub(crate) fn part_of(key: &Key) -> Option<([u8; 16], u32)> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    Some((reader.fixed16()?, reader.u32()?))
 }
 
 pub(crate) fn current(incarnation: u64, key: &str) -> Key {
@@ -227,6 +283,9 @@ mod tests {
         assert_eq!(hex(&bucket_tags(1)), "02020000000000000001");
         assert_eq!(hex(&alive(1)), "02030000000000000001");
         assert_eq!(hex(&bucket_config(1, 12, "a")), "020500000000000000010000000c610000");
+        assert_eq!(hex(&usage(1)), "02060000000000000001");
+        assert_eq!(hex(&scrub_round()), "020700000000");
+        assert_eq!(hex(&scrub_damage(&[1, 0])), "0207000000010100ff0000");
         assert_eq!(hex(&current(1, "a\0b")), "0210000000000000000161 00ff620000".replace(' ', ""));
         assert_eq!(hex(&versioned(1)), "02040000000000000001");
         assert_eq!(hex(&version(1, "a", 1)), "02110000000000000001610000fffffffffffffffe");
@@ -258,6 +317,9 @@ mod tests {
             prop_assert!(row.starts_with(&version_prefix(incarnation, &name)));
             prop_assert_eq!(upload_of(&upload(incarnation, &name, id)), Some(id));
             prop_assert_eq!(part_number_of(&part(id, number)), Some(number));
+            prop_assert_eq!(part_of(&part_body(id, number)), Some((id, number)));
+            prop_assert_eq!(body_of(&body(incarnation, &name, u64::from(number))), Some((incarnation, name.clone(), u64::from(number))));
+            prop_assert_eq!(scrub_damage_of(&scrub_damage(&id)), Some(id.to_vec()));
             prop_assert_eq!(ref_of(&blob_ref(BlobId(id), &object)), Some((id, object.clone())));
             prop_assert_eq!(ref_of(&upload_ref(id, &object)), Some((id, object)));
         }

@@ -5,7 +5,9 @@ pub(crate) mod acl;
 pub(crate) mod bucket;
 pub(crate) mod keys;
 pub(crate) mod object;
+pub(crate) mod scrub;
 pub(crate) mod upload;
+pub(crate) mod usage;
 pub(crate) mod version;
 
 pub(crate) use headwater_store::record::{decode, encode};

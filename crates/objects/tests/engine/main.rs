@@ -6,7 +6,9 @@ mod buckets;
 mod listing;
 mod multipart;
 mod objects;
+mod scrub;
 mod sweep;
+mod usage;
 mod versions;
 mod versions_model;
 

@@ -52,6 +52,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
         let is_same = source.bucket().incarnation == bucket.incarnation
             && source.key == key
             && source.version.is_none();
+        let _room = codec.objects.claim(&bucket, 1, original.size).await?;
         let mut attributes = attributes(&input, &headers, &original, is_same)?;
         (attributes.lock, attributes.acl) = (lock, list.clone());
         if input.tagging_directive.is_none() && !attributes.tags.is_empty() {

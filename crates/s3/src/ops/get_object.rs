@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::Stream;
 use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
 use headwater_objects::{ObjectError, ObjectInfo};
 use http::HeaderValue;
 use s3s::dto::{self, GetObjectInput, GetObjectOutput, StreamingBlob};
@@ -42,7 +42,11 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> A
     let len = range.end - range.start;
     let is_whole = len == info.size;
     let is_partial = input.range.is_some() || input.part_number.is_some();
-    let body = SizedBody { stream: Mutex::new(reader.stream(range.clone())), left: len };
+    let mut pieces = reader.stream(range.clone());
+    // Damage in the first block is told; further on, all that is left is to break the answer off.
+    let first = pieces.next().await.transpose()?;
+    let pieces = futures::stream::iter(first.map(Ok)).chain(pieces).boxed();
+    let body = SizedBody { stream: Mutex::new(pieces), left: len };
     let mut output = GetObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         body: Some(StreamingBlob::new(body)),

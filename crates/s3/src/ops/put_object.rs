@@ -32,7 +32,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
         };
         condition.check(&key, etag.as_deref())?;
     }
-    let body = declared.stage(&codec.objects, &arrival, input.body).await?;
+    let body = declared.stage(&codec.objects, (&bucket, 1), &arrival, input.body).await?;
     let info = codec.objects.put(&bucket, &key, &body, attributes, &condition).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(convert::etag(&info.etag)),

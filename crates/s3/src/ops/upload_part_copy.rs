@@ -40,6 +40,7 @@ pub(crate) async fn call(
     let range = range(input.copy_source_range.as_deref(), reader.info.size)?;
     let wanted = BTreeSet::from_iter(upload.options.algorithm);
     let length = range.end - range.start;
+    let _room = codec.objects.claim(&bucket, 0, length).await?;
     let body = codec.objects.stage(reader.stream(range).boxed(), &wanted).await?;
     if body.size != length {
         return Err(ObjectError::Body("the source ended early".into()).into());

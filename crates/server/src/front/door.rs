@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use headwater_base::Seams;
 use headwater_delivery::Deliveries;
+use headwater_objects::Objects;
 use headwater_store::Store;
 use headwater_streams::Streams;
 use headwater_wire::answer::{self, REQUEST_ID};
@@ -39,6 +40,7 @@ pub(crate) struct Door {
     pub(super) store: Arc<dyn Store>,
     pub(super) streams: Streams,
     pub(super) deliveries: Deliveries,
+    pub(super) objects: Objects,
     pub(super) backups: Option<Backups>,
     pub(super) seams: Seams,
     pub(super) work: Work,
@@ -82,6 +84,7 @@ impl Door {
             store: house.engines.store,
             streams: house.engines.streams,
             deliveries: house.engines.deliveries,
+            objects: house.engines.objects,
             backups,
             seams,
             work,

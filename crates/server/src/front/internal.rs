@@ -14,7 +14,7 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::{Door, books};
+use super::{Door, books, storage};
 use crate::backup::BackupError;
 use crate::telemetry;
 
@@ -67,9 +67,16 @@ fn metrics(door: &Door) -> Answer {
 }
 
 async fn status(door: &Door) -> Answer {
-    match books::ledgers(&door.deliveries).await {
-        Ok(deliveries) => json_page(StatusCode::OK, &state(door, &deliveries)),
-        Err(failure) => unread(&failure),
+    let deliveries = match books::ledgers(&door.deliveries).await {
+        Ok(deliveries) => deliveries,
+        Err(failure) => return unread(&failure),
+    };
+    match storage::buckets(&door.objects).await {
+        Ok(buckets) => json_page(StatusCode::OK, &state(door, &deliveries, &buckets)),
+        Err(failure) => {
+            tracing::error!(error = %failure, "the buckets could not be read");
+            error(StatusCode::INTERNAL_SERVER_ERROR, "the buckets could not be read; see the node's log")
+        }
     }
 }
 
@@ -126,7 +133,7 @@ fn unread(failure: &DeliveryError) -> Answer {
     error(StatusCode::INTERNAL_SERVER_ERROR, "the ledger could not be read; see the node's log")
 }
 
-fn state(door: &Door, deliveries: &[Value]) -> Value {
+fn state(door: &Door, deliveries: &[Value], buckets: &[Value]) -> Value {
     let store = door.store.status();
     let tasks = door.work.status().into_iter().map(|task| {
         json!({
@@ -153,6 +160,8 @@ fn state(door: &Door, deliveries: &[Value]) -> Value {
             "logs": store.logs,
             "full": store.full,
         },
+        "buckets": buckets,
+        "scrub": storage::scrub(&door.objects),
         "deliveries": deliveries,
         "tasks": tasks,
     })

@@ -19,6 +19,7 @@ mod door;
 mod internal;
 mod listener;
 mod route;
+mod storage;
 
 pub(crate) use door::Door;
 pub(crate) use listener::listen;

@@ -110,10 +110,12 @@ fn retire(shared: &Shared) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The oldest journal file that is no longer written to.
+/// The oldest journal file that is no longer written to. None while the newest holds nothing yet: without
+/// the file before it a crash would leave a journal that does not say how far it was.
 fn oldest_closed(shared: &Shared) -> Option<(u64, crate::Lsn)> {
     let live = shared.files.live();
-    let oldest = live.first().filter(|_| live.len() > 1)?;
+    let has_begun = live.last().is_some_and(|active| active.last_lsn() > crate::Lsn(0));
+    let oldest = live.first().filter(|_| live.len() > 1 && has_begun)?;
     Some((oldest.epoch, oldest.last_lsn()))
 }
 

@@ -19,6 +19,7 @@ use crate::embedded::recover::{self, Recovery};
 use crate::embedded::segment::write::parse_segment_name;
 use crate::embedded::{Backup, OpenError, Opened, StoreLoop, StoreOptions, keeper, settle};
 use crate::limits::COMMIT_BYTES_MAX;
+use crate::Lsn;
 use crate::sequencer::LogEffect;
 
 /// What the file `FORMAT` says.
@@ -51,7 +52,8 @@ pub(crate) fn open(dir: &Path, options: StoreOptions, seams: Seams) -> Result<Op
         recover::recover_logs(dir, &options, &recovery, &unsettled).inspect_err(|_| files.discard_spare())?;
     sweep_unfinished(dir, &recovery)?;
     files.recovered(std::mem::take(&mut recovery.files));
-    let begun = begin(&files, &options, &recovery.tail).map_err(io_error("begin a journal file in", dir))?;
+    let last = recovery.report.last;
+    let begun = begin(&files, &options, &recovery.tail, last).map_err(io_error("begin a journal file in", dir))?;
     recovery.apply_tail()?;
     sweep_segments(dir, &logs)?;
     let report = recovery.report.clone();
@@ -106,7 +108,9 @@ fn delete<'a>(garbage: impl Iterator<Item = &'a PathBuf>) -> Result<(), OpenErro
     Ok(())
 }
 
-/// The fresh journal file, with the old tail written into it again.
+/// The fresh journal file, with the old tail written into it again. After a clean shutdown there is no
+/// tail: then a group without entries says how far the journal was, because nothing else will once the old
+/// files are gone, and an index that knows more than the journal is refused.
 struct Begun {
     active: Arc<JournalFile>,
     position: u64,
@@ -119,6 +123,7 @@ fn begin(
     files: &JournalFiles,
     options: &StoreOptions,
     tail: &[crate::sequencer::Effects],
+    newest: Lsn,
 ) -> std::io::Result<Begun> {
     let mut buffer = vec![0; GROUP_HEADER_BYTES];
     let mut placed: Vec<Placed> = Vec::new();
@@ -133,15 +138,16 @@ fn begin(
     let room = needed + padded(COMMIT_BYTES_MAX as u64).min(options.journal_first_file.bytes());
     let active = files.activate(room, options.journal_first_file.bytes())?;
     let mut begun = Begun { active, position: JournalFile::FIRST_GROUP_AT, previous: 0, places: Vec::new() };
-    if let (Some(first), Some(last)) = (tail.first(), tail.last()) {
+    if newest > Lsn(0) {
+        let first_lsn = tail.first().map_or(Lsn(newest.0 + 1), |first| first.lsn);
         let length = (buffer.len() - GROUP_HEADER_BYTES) as u32;
         let (epoch, count) = (begun.active.epoch, tail.len() as u32);
         let header =
-            GroupHeader { end: false, epoch, previous: 0, count, first_lsn: first.lsn, length, crc: 0 };
+            GroupHeader { end: false, epoch, previous: 0, count, first_lsn, length, crc: 0 };
         begun.previous = seal_group(&mut buffer, &header, begun.active.salt);
         std::os::unix::fs::FileExt::write_all_at(&begun.active.file, &buffer, begun.position)?;
         begun.active.file.sync_data()?;
-        begun.active.last_lsn.store(last.lsn.0, std::sync::atomic::Ordering::Relaxed);
+        begun.active.last_lsn.store(newest.0, std::sync::atomic::Ordering::Relaxed);
         let mut placed = placed.into_iter();
         for effects in tail {
             for change in &effects.logs {

@@ -53,6 +53,32 @@ async fn everything_is_there_after_closing_and_after_crashing() {
     }
 }
 
+/// Nothing is committed between a clean closing, an opening and a crash; the old journal files are gone by
+/// then, so the new one alone must say how far the journal was.
+#[tokio::test]
+async fn a_crash_before_the_first_commit_after_a_clean_closing_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::small(dir.path());
+    let last = node.store.commit(Commit::new().put(key(1), vec![7; 300])).await.unwrap().lsn;
+    node.close().await;
+    for _ in 0..3 {
+        let node = Node::small(dir.path());
+        assert_eq!((node.recovered.last, node.get(1).await), (last, Some(vec![7; 300])));
+        node.until(|_| journal_files(dir.path()) == 1).await;
+        node.crash().await;
+        assert!(headwater_store::embedded::verify(dir.path()).unwrap().problems.is_empty());
+    }
+    let node = Node::small(dir.path());
+    assert!(node.store.commit(Commit::new().put(key(1), vec![8; 300])).await.unwrap().lsn > last);
+    node.close().await;
+    assert_eq!(Node::small(dir.path()).get(1).await, Some(vec![8; 300]));
+}
+
+fn journal_files(dir: &std::path::Path) -> usize {
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    std::fs::read_dir(dir).unwrap().map(name).filter(|name| name.ends_with(".hwj")).count()
+}
+
 async fn check_log(node: &Node, log: headwater_store::LogId, batches: usize) {
     let mut offset = 0;
     let mut seen = 0;

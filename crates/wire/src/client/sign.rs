@@ -39,7 +39,8 @@ impl SigningKeys {
     }
 }
 
-/// Signs a request with its body in hand. `Host` must be set.
+/// Signs a request with its body in hand. `Host` must be set. A request that states its payload's hash
+/// itself (`x-amz-content-sha256`) is signed with that.
 pub fn sign(
     request: Request<Bytes>,
     keys: &SigningKeys,
@@ -48,6 +49,9 @@ pub fn sign(
     now: Timestamp,
 ) -> Request<Bytes> {
     let (mut head, body) = request.into_parts();
-    keys.signer(service, region).sign(&mut head, SignedPayload::Whole(&body), now);
+    let stated =
+        head.headers.get("x-amz-content-sha256").and_then(|hash| hash.to_str().ok()).map(str::to_owned);
+    let payload = stated.as_deref().map_or(SignedPayload::Whole(&body), SignedPayload::Stated);
+    keys.signer(service, region).sign(&mut head, payload, now);
     Request::from_parts(head, body)
 }

@@ -43,8 +43,9 @@ impl std::fmt::Debug for Credentials {
 pub enum SignedPayload<'a> {
     /// The hash of this body.
     Whole(&'a [u8]),
-    /// Any of the fixed values (`UNSIGNED-PAYLOAD`, `STREAMING-…`).
-    Stated(&'static str),
+    /// Any of the fixed values (`UNSIGNED-PAYLOAD`, `STREAMING-…`), or the hash in hex of a body that is
+    /// known already.
+    Stated(&'a str),
 }
 
 /// Signs requests to one service in one region. Derives its key once a day.
