@@ -4,9 +4,12 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, VerifiedRequest};
 use http::header::{self, HeaderName};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -14,6 +17,7 @@ use s3s::dto::{Range, Timestamp, TimestampFormat};
 use s3s::{Body, S3Error};
 
 use crate::fault::Refusal;
+use crate::post::{self, Reply};
 
 /// What s3s would act on and `wire` has dealt with.
 const DEALT_WITH: [HeaderName; 4] = [
@@ -36,49 +40,71 @@ pub(crate) struct Arrival {
     trailers: Arc<Mutex<Vec<(String, String)>>>,
     body_fault: Arc<Mutex<Option<Fault>>>,
     outcome: Arc<Mutex<Option<Outcome>>>,
+    /// How a form wants to be answered.
+    pub(crate) reply: Option<Arc<Reply>>,
 }
 
 impl Arrival {
-    /// Splits a verified request into its circumstances and what the codec reads.
+    /// Splits a verified request into its circumstances and what the codec reads: for a form, the PUT
+    /// that it amounts to.
     pub(crate) fn take(request: VerifiedRequest) -> (Self, Result<Request<Body>, Fault>) {
         let VerifiedRequest { head, body, context } = request;
         let trailers = match &body {
             RawBody::Streaming { trailers, .. } => trailers.clone(),
-            RawBody::Whole(_) => Arc::default(),
+            RawBody::Whole(_) | RawBody::Form { .. } => Arc::default(),
         };
-        let arrival = Self {
+        let mut arrival = Self {
             context: Arc::new(context),
             path: head.uri.path().into(),
             trailers,
             body_fault: Arc::default(),
             outcome: Arc::default(),
+            reply: None,
         };
-        if head.method == Method::POST && is_form(&head.headers) {
-            let refusal = Fault::client("NotImplemented", "Uploads by HTML forms are not supported.");
-            return (arrival, Err(refusal.with_status(501)));
-        }
-        let (len, body) = arrival.readable(body);
+        let request = arrival.request(head, body);
+        (arrival, request)
+    }
+
+    fn request(&mut self, head: Parts, body: RawBody) -> Result<Request<Body>, Fault> {
+        let (head, body) = match body {
+            RawBody::Form { form, file } => {
+                self.note("PostObject", None);
+                let put = post::put(head, &form, file, self.context.secure, self.context.time)
+                    .inspect_err(|fault| self.note_fault(&fault.code))?;
+                self.reply = Some(Arc::new(put.reply));
+                (put.head, RawBody::Streaming { len: None, stream: put.file, trailers: Arc::default() })
+            }
+            _ if head.method == Method::POST && is_form(&head.headers) => {
+                let message = "Only one auth mechanism allowed; a form is signed by its own fields.";
+                return Err(Fault::client("InvalidArgument", message));
+            }
+            body => (head, body),
+        };
+        let (len, body) = self.readable(body);
         let mut request = Request::from_parts(head, body);
         clean(request.headers_mut(), len);
-        request.extensions_mut().insert(arrival.clone());
-        (arrival, Ok(request))
+        request.extensions_mut().insert(self.clone());
+        Ok(request)
     }
 
     fn readable(&self, body: RawBody) -> (Option<u64>, Body) {
         match body {
             RawBody::Whole(bytes) => (Some(bytes.len() as u64), Body::from(bytes)),
-            RawBody::Streaming { len, stream, .. } => {
-                let slot = self.body_fault.clone();
-                let frames = stream.map(move |piece| {
-                    piece.map(Frame::data).map_err(|fault| {
-                        let error = std::io::Error::other(fault.to_string());
-                        *slot.lock().expect("no holder of this lock panics") = Some(fault);
-                        error
-                    })
-                });
-                (len, Body::http_body_unsync(StreamBody::new(frames)))
-            }
+            RawBody::Form { file: stream, .. } => (None, self.streamed(stream)),
+            RawBody::Streaming { len, stream, .. } => (len, self.streamed(stream)),
         }
+    }
+
+    fn streamed(&self, stream: BoxStream<'static, Result<Bytes, Fault>>) -> Body {
+        let slot = self.body_fault.clone();
+        let frames = stream.map(move |piece| {
+            piece.map(Frame::data).map_err(|fault| {
+                let error = std::io::Error::other(fault.to_string());
+                *slot.lock().expect("no holder of this lock panics") = Some(fault);
+                error
+            })
+        });
+        Body::http_body_unsync(StreamBody::new(frames))
     }
 
     /// What was wrong with the body, if it was read so far.
@@ -92,8 +118,10 @@ impl Arrival {
         trailers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
     }
 
-    /// Remembers which operation this is and how it came out, for the access log.
+    /// Remembers which operation this is and how it came out, for the access log. A form stays a
+    /// PostObject.
     pub(crate) fn note(&self, operation: &'static str, fault: Option<Cow<'static, str>>) {
+        let operation = if self.reply.is_some() { "PostObject" } else { operation };
         *self.outcome.lock().expect("no holder of this lock panics") = Some(Outcome { operation, fault });
     }
 

@@ -18,6 +18,8 @@ mod fault;
 mod guard;
 mod lock;
 mod ops;
+mod post;
+pub mod post_policy;
 mod tags;
 mod versions;
 
@@ -76,7 +78,6 @@ const REFUSED: &[&str] = &[
     "ListBucketIntelligentTieringConfigurations",
     "ListBucketInventoryConfigurations",
     "ListBucketMetricsConfigurations",
-    "PostObject",
     "PutBucketAccelerateConfiguration",
     "PutBucketAcl",
     "PutBucketAnalyticsConfiguration",
@@ -174,6 +175,10 @@ impl Face for S3Face {
                 s3_fault(&fault, &arrival.path, &arrival.context.request_id)
             }
             _ => answer,
+        };
+        let answer = match &arrival.reply {
+            Some(reply) => reply.to(answer),
+            None => answer,
         };
         arrival.sign(if answer.status() == StatusCode::NOT_MODIFIED { without_body(answer) } else { answer })
     }

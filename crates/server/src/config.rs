@@ -13,6 +13,8 @@ use serde::Deserialize;
 pub struct Config {
     /// Where it listens. Default `127.0.0.1:4566`; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The certificate to speak TLS with. `None` speaks plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// Where everything is kept. `None` keeps it in memory, for tests.
     pub data: Option<PathBuf>,
     /// Development: test credentials and the reset of all state. Loopback only.
@@ -32,6 +34,20 @@ pub struct Config {
     pub limited_streams: Vec<String>,
     /// Who may sign requests, besides the root credentials.
     pub users: Vec<UserConfig>,
+}
+
+/// The `[tls]` section. Both files are in PEM and may be replaced while the node runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate, and behind it those that lead to its authority.
+    pub cert: PathBuf,
+    /// Its private key, without a passphrase.
+    pub key: PathBuf,
+    /// The host name in the endpoint that the node prints and notes for the client verbs: one the
+    /// certificate is good for. By default the address it listens on.
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 /// The `[queries]` section.
@@ -126,6 +142,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
+            tls: None,
             data: None,
             dev: false,
             metrics_public: false,
@@ -224,6 +241,13 @@ mod tests {
             let config: Config = toml::from_str(&format!("[queries]\n{bad}\n")).unwrap();
             assert!(config.check().unwrap_err().to_string().contains("queries."), "{bad}");
         }
+    }
+
+    #[test]
+    fn tls_takes_both_files() {
+        let config: Config = toml::from_str("[tls]\ncert = \"a.pem\"\nkey = \"b.pem\"\n").unwrap();
+        assert_eq!(config.tls.unwrap().key, Path::new("b.pem"));
+        assert!(toml::from_str::<Config>("[tls]\ncert = \"a.pem\"\n").is_err());
     }
 
     #[test]

@@ -44,6 +44,14 @@ pub(crate) struct Door {
     pub(super) metrics_public: bool,
 }
 
+/// Who sits at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) addr: SocketAddr,
+    /// Over TLS.
+    pub(super) secure: bool,
+}
+
 /// What the log and the metrics say of a request.
 struct Line {
     method: Method,
@@ -89,14 +97,15 @@ impl Door {
     }
 
     /// Answers one request. Never fails: faults are answers.
-    pub(crate) async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    pub(super) async fn answer(self: &Arc<Self>, request: Request<Incoming>, from: Peer) -> Answer {
         if request.uri().path().starts_with(internal::PREFIX) {
-            return internal::answer(self, &request, peer).await;
+            return internal::answer(self, &request, from.addr).await;
         }
         let arrival = Arrival {
             request_id: self.seams.chance.uuid().to_string().into(),
             time: self.seams.clock.now(),
-            source_ip: peer.ip().to_string().into(),
+            source_ip: from.addr.ip().to_string().into(),
+            secure: from.secure,
         };
         let line = Line {
             method: request.method().clone(),
