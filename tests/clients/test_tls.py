@@ -57,7 +57,7 @@ def test_a_small_object_goes_up_with_a_trailing_checksum_and_comes_back(secure, 
     s3.meta.events.register("before-send.s3.PutObject", lambda request, **_: sent.update(request.headers))
     put = s3.put_object(Bucket=bucket, Key="small", Body=b"over tls", ChecksumAlgorithm="SHA256")
     # This is what SDKs send over TLS, and only there.
-    assert sent["X-Amz-Content-SHA256"] == "STREAMING-UNSIGNED-PAYLOAD-TRAILER", sent
+    assert sent["X-Amz-Content-SHA256"] == b"STREAMING-UNSIGNED-PAYLOAD-TRAILER", sent
     got = s3.get_object(Bucket=bucket, Key="small", ChecksumMode="ENABLED")
     assert got["Body"].read() == b"over tls"
     assert got["ChecksumSHA256"] == put["ChecksumSHA256"]
