@@ -107,9 +107,9 @@ def test_aws_s3api_says_what_it_stores(site, bucket, folder_of_files, tmp_path):
         return json.loads(said) if said else {}
 
     place = ["--bucket", bucket, "--key", "k"]
-    put = api("put-object", *place, "--body", folder_of_files / "large", "--checksum-algorithm", "CRC32C", "--metadata", "a=b")
+    put = api("put-object", *place, "--body", folder_of_files / "large", "--checksum-algorithm", "SHA256", "--metadata", "a=b")
     head = api("head-object", *place, "--checksum-mode", "ENABLED")
-    assert head["ChecksumCRC32C"] == put["ChecksumCRC32C"] and head["Metadata"] == {"a": "b"}
+    assert head["ChecksumSHA256"] == put["ChecksumSHA256"] and head["Metadata"] == {"a": "b"}
     part = api("get-object", *place, "--range", "bytes=100-199", tmp_path / "part")
     assert part["ContentRange"] == f"bytes 100-199/{20 * MIB + 1}"
     assert (tmp_path / "part").read_bytes() == (folder_of_files / "large").read_bytes()[100:200]
@@ -154,7 +154,8 @@ def test_rclone_round_trip(site, bucket, folder_of_files, tmp_path):
     settings = {
         "RCLONE_CONFIG": os.devnull,
         "RCLONE_CONFIG_NODE_TYPE": "s3",
-        "RCLONE_CONFIG_NODE_PROVIDER": "AWS",
+        # As for AWS it sends checksums behind the body, which its SDK does over TLS only.
+        "RCLONE_CONFIG_NODE_PROVIDER": "AWS" if site.authority else "Other",
         "RCLONE_CONFIG_NODE_ENV_AUTH": "true",
         "RCLONE_CONFIG_NODE_ENDPOINT": site.endpoint,
         "RCLONE_CONFIG_NODE_REGION": REGION,

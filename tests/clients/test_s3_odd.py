@@ -82,8 +82,9 @@ def listed(node, bucket, version, encode):
 
 
 def test_listings_without_encoding_are_xml_all_the_same(node, empty):
-    # What XML 1.0 can carry comes as it is; boto3 and others ask for the encoding because the rest cannot.
-    keys = ["a&b", "<a>", "a\tb", "a\nb", "a\rb", "\u20ac", '"', "'"]
+    # XML 1.0 cannot carry other control characters, and its parsers make a line feed of a carriage return: who has
+    # such keys asks for the encoding, as boto3 always does.
+    keys = ["a&b", "<a>", "a\tb", "a\nb", "\u20ac", '"', "'"]
     for key in keys:
         assert ask(node, "PUT", path(empty, key)).status == 200
     assert sorted(listed(node, empty, "list-type=2&", encode=False)) == sorted(keys)

@@ -92,6 +92,27 @@ def test_a_wrong_trailer_stores_nothing(secure, bucket):
     assert missing.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
+def test_head_has_no_body_over_http2_either(secure, authority):
+    """A bare HTTP/2 client: a HEAD for what is not there is answered by one HEADERS frame that ends the stream."""
+    trust = context(authority)
+    trust.set_alpn_protocols(["h2"])
+    literal = lambda name, value: b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value  # noqa: E731
+    fields = [(b":method", b"HEAD"), (b":scheme", b"https"), (b":path", b"/nobody/nothing"), (b":authority", b"localhost")]
+    block = b"".join(literal(name, value) for name, value in fields)
+    frame = lambda kind, flags, stream, data: len(data).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + data  # noqa: E731
+    with socket.create_connection(("127.0.0.1", secure.port), timeout=10) as plain:
+        with trust.wrap_socket(plain, server_hostname="localhost") as connection:
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 5, 1, block))
+            reader = connection.makefile("rb")
+            while True:
+                head = reader.read(9)
+                length, kind, flags, stream = int.from_bytes(head[:3]), head[3], head[4], int.from_bytes(head[5:])
+                reader.read(length)
+                if stream == 1:
+                    break
+    assert kind == 1 and flags & 1, "HEADERS with END_STREAM"
+
+
 def test_the_command_line_tool_copies_over_tls(secure, bucket, tmp_path):
     (tmp_path / "file").write_bytes(os.urandom(9 * MIB))
     secure.aws("s3", "cp", tmp_path / "file", f"s3://{bucket}/cli/file")

@@ -27,6 +27,7 @@ const DEALT_WITH: [HeaderName; 4] = [
     HeaderName::from_static("x-amz-decoded-content-length"),
 ];
 
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
@@ -171,6 +172,9 @@ fn clean(headers: &mut HeaderMap, len: Option<u64>) {
     {
         headers.insert(header::CONTENT_ENCODING, rest);
     }
+    if let Some(source) = headers.get(COPY_SOURCE).map(|source| spaced(source)) {
+        headers.insert(COPY_SOURCE, source);
+    }
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let bad_range = |value: &HeaderValue| text(value).is_none_or(|range| Range::parse(&range).is_err());
     if headers.get(header::RANGE).is_some_and(bad_range) {
@@ -184,6 +188,12 @@ fn clean(headers: &mut HeaderMap, len: Option<u64>) {
             headers.remove(&name);
         }
     }
+}
+
+/// A copy's source is encoded as a query is: a plus stands for a space.
+fn spaced(source: &HeaderValue) -> HeaderValue {
+    let spaced = source.to_str().ok().and_then(|text| HeaderValue::from_str(&text.replace('+', "%20")).ok());
+    spaced.unwrap_or_else(|| source.clone())
 }
 
 /// The content encodings that are left when `aws-chunked` is undone.
@@ -210,6 +220,14 @@ mod tests {
         assert_eq!(rest("aws-chunked,gzip"), Some("gzip".into()));
         assert_eq!(rest("gzip, aws-chunked"), Some("gzip".into()));
         assert_eq!(rest("gzip"), Some("gzip".into()));
+    }
+
+    #[test]
+    fn a_plus_in_a_copys_source_is_a_space() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COPY_SOURCE, HeaderValue::from_static("b/a+b%2Bc%25"));
+        clean(&mut headers, None);
+        assert_eq!(headers[COPY_SOURCE], "b/a%20b%2Bc%25");
     }
 
     #[test]

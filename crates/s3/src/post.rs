@@ -17,12 +17,16 @@ use headwater_wire::form::Form;
 use headwater_wire::{Answer, Fault};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::host::S3Host;
 
+use crate::convert;
 use crate::guard::Hosts;
 use crate::post_policy::{PostPolicy, SizeRange};
 use crate::tags;
+
+/// What stays as it is in the query of a redirection.
+const QUERY_AS_IS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The variable that stands for the file's name.
 const FILE_NAME: &str = "${filename}";
@@ -219,7 +223,7 @@ fn location(head: &Parts, bucket: &str, key: &str, is_secure: bool) -> String {
     let host = host.or_else(|| head.uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost");
     let named = Hosts.parse_host_header(host).ok().is_some_and(|host| host.bucket().is_some());
     let bucket = if named { String::new() } else { format!("/{bucket}") };
-    format!("{scheme}://{host}{bucket}/{}", utf8_percent_encode(key, NON_ALPHANUMERIC))
+    format!("{scheme}://{host}{bucket}/{}", convert::listed(key, true))
 }
 
 impl Reply {
@@ -265,7 +269,7 @@ impl Reply {
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return None;
         }
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let encode = |text: &str| utf8_percent_encode(text, QUERY_AS_IS).to_string();
         let joint = if url.contains('?') { '&' } else { '?' };
         let (bucket, key, etag) = (encode(&self.bucket), encode(&self.key), encode(etag));
         HeaderValue::from_str(&format!("{url}{joint}bucket={bucket}&key={key}&etag={etag}")).ok()

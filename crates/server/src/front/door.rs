@@ -13,6 +13,7 @@ use headwater_wire::sigv4::Dialect;
 use headwater_wire::{Answer, Codec, Face, Fault, Outcome};
 use headwater_work::Work;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
@@ -184,7 +185,7 @@ impl Door {
             .increment(1);
         metrics::histogram!("headwater_request_seconds", "service" => service, "operation" => operation)
             .record(took.as_secs_f64());
-        response
+        if line.method == Method::HEAD { without_body(response) } else { response }
     }
 
     /// The access log: faults at the level `info`, what went well at `debug`.
@@ -218,6 +219,11 @@ impl Spelling {
             rpc: text(answer::RPC.0) == Some(answer::RPC.1),
         }
     }
+}
+
+/// HEAD is answered by the head alone. HTTP/1.1 sees to that itself; over HTTP/2 a body would go out.
+fn without_body(answer: Answer) -> Answer {
+    answer.map(|_| Empty::new().map_err(|never| match never {}).boxed_unsync())
 }
 
 /// A fault of the front door itself, in the words of the service that was meant.

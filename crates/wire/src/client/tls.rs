@@ -75,15 +75,15 @@ fn authorities(path: &Path) -> Result<RootCertStore, ClientError> {
 pub(super) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        // An error of I/O hides what it carries from `source`.
-        let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let carried = carried.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(reason)) =
-            carried.or_else(|| error.downcast_ref::<rustls::Error>())
-        {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
             return Some(format!("{reason:?}"));
         }
-        cause = error.source();
+        // An error of I/O hides what it carries from `source`.
+        let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match carried {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
     }
     None
 }
@@ -91,6 +91,14 @@ pub(super) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn distrust_is_found_however_deep_it_lies() {
+        let distrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let wrapped = std::io::Error::other(std::io::Error::other(distrusted));
+        assert_eq!(distrust(&wrapped).as_deref(), Some("UnknownIssuer"));
+        assert_eq!(distrust(&std::io::Error::other("refused")), None);
+    }
 
     #[test]
     fn a_bundle_must_hold_certificates() {
