@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from pathlib import Path
 import boto3
 import botocore.config
 import pytest
+
+from certificates import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("HEADWATER_BIN", ROOT / "target/debug/headwater"))
@@ -53,8 +56,10 @@ BOB = User("bob", "AKIABOB0000000000002", "bob-secret-for-tests-only", "22222222
 class Node:
     """One server process and its data directory."""
 
-    def __init__(self, data, options=(), users=(ALICE, BOB), port=None, settings=""):
+    def __init__(self, data, options=(), users=(ALICE, BOB), port=None, settings="", authority=None):
+        """`authority`: a file with the certificate that signed the node's own; then it speaks TLS."""
         self.data = Path(data)
+        self.authority = authority
         self.options = list(options)
         self.port = port or free_port()
         self.process = None
@@ -64,7 +69,7 @@ class Node:
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.authority else 'http'}://127.0.0.1:{self.port}"
 
     def start(self):
         assert BIN.is_file(), f"{BIN} is missing: run `make build`, or set HEADWATER_BIN"
@@ -77,11 +82,12 @@ class Node:
 
     def wait_until_healthy(self):
         deadline = time.monotonic() + START_SECONDS_MAX
+        trust = ssl.create_default_context(cafile=str(self.authority)) if self.authority else None
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"headwater ended with {self.process.returncode}:\n{self.tail()}")
             try:
-                with urllib.request.urlopen(f"{self.endpoint}/_headwater/health", timeout=1) as answer:
+                with urllib.request.urlopen(f"{self.endpoint}/_headwater/health", timeout=1, context=trust) as answer:
                     if answer.status == 200:
                         return
             except (urllib.error.URLError, OSError):
@@ -121,6 +127,7 @@ class Node:
             region_name=region,
             aws_access_key_id=user.access_key,
             aws_secret_access_key=user.secret,
+            verify=str(self.authority) if self.authority else None,
             config=botocore.config.Config(**config),
         )
 
@@ -137,7 +144,7 @@ class Node:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_PAGER": "",
             "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        } | ({"AWS_CA_BUNDLE": str(self.authority)} if self.authority else {})
 
     def aws(self, *arguments, user=ALICE, check=True, stdin=None, env=None):
         """Runs the AWS CLI and returns its standard output; without `check`, the finished process."""
@@ -217,6 +224,23 @@ def start_node(folder):
 def node(start_node):
     """The server most tests share."""
     shared = start_node()
+    yield shared
+    shared.stop()
+
+
+@pytest.fixture(scope="session")
+def authority(folder):
+    """Who signs the certificates of nodes that speak TLS."""
+    path = folder / "authority"
+    path.mkdir()
+    return Authority(path)
+
+
+@pytest.fixture(scope="session")
+def secure_node(start_node, authority):
+    """A server that speaks TLS, shared like `node`."""
+    cert, key, _ = authority.issue("node")
+    shared = start_node("--tls-cert", str(cert), "--tls-key", str(key), authority=authority.bundle)
     yield shared
     shared.stop()
 

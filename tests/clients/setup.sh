@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need beside Rust: strace for the store's crash-point tests, the virtual
-# environment of the client tests, tests/clients/.venv with requirements.txt in it, and the AWS SDK
+# environment of the client tests, tests/clients/.venv with requirements.txt in it, one for s3fs, and the AWS SDK
 # for JavaScript in tests/clients/js/node_modules. Does nothing for what is already there.
 set -eu
 cd "$(dirname "$0")"
@@ -44,6 +44,19 @@ python_clients() {
     cp requirements.txt "$STAMP"
 }
 
+# s3fs pins another botocore than boto3: apart.
+fsspec_client() {
+    apart=.venv-fsspec
+    if [ -f "$apart/installed" ] && cmp -s "$apart/installed" fsspec/requirements.txt; then
+        return
+    fi
+    echo "tests/clients: installing s3fs into $apart"
+    rm -rf "$apart"
+    "$PYTHON" -m venv "$apart"
+    "$apart/bin/python" -m pip install --quiet --disable-pip-version-check --requirement fsspec/requirements.txt
+    cp fsspec/requirements.txt "$apart/installed"
+}
+
 javascript_clients() {
     if [ -f js/node_modules/.installed ] && cmp -s js/node_modules/.installed js/package-lock.json; then
         return
@@ -61,4 +74,5 @@ if [ "$(uname)" = Linux ]; then
     have strace || install_with_apt strace
 fi
 python_clients
+fsspec_client
 javascript_clients

@@ -1,5 +1,7 @@
 //! `headwater env`: the exports that point every AWS tool in a shell at the node.
 
+use anyhow::Context;
+use headwater_wire::client::Trust;
 use serde_json::json;
 
 use crate::output::Output;
@@ -7,6 +9,13 @@ use crate::target::Target;
 
 /// Prints them. Profile and session token are unset: either would win over the keys.
 pub fn run(target: &Target, output: Output) -> anyhow::Result<()> {
+    let bundle = match &target.trust {
+        Trust::Bundle(path) => {
+            let path = std::path::absolute(path).with_context(|| format!("naming {}", path.display()))?;
+            Some(path.display().to_string())
+        }
+        Trust::Machine => None,
+    };
     let names = [
         ("AWS_ENDPOINT_URL", target.endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", target.access_key.as_str()),
@@ -16,7 +25,8 @@ pub fn run(target: &Target, output: Output) -> anyhow::Result<()> {
     ];
     let mut text = String::new();
     let mut object = serde_json::Map::new();
-    for (name, value) in names {
+    let trusted = bundle.as_deref().map(|path| ("AWS_CA_BUNDLE", path));
+    for (name, value) in names.into_iter().chain(trusted) {
         text.push_str(&format!("export {name}={}\n", quoted(value)));
         object.insert(name.to_owned(), json!(value));
     }

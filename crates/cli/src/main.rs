@@ -44,9 +44,12 @@ struct Shared {
     /// The data directory of the node; default: the platform's data folder
     #[arg(long, global = true, value_name = "DIR", env = "HEADWATER_DATA")]
     data: Option<PathBuf>,
-    /// The node to talk to, http://host:port; default: AWS_ENDPOINT_URL, or the node that runs on the data directory
+    /// The node to talk to, http(s)://host:port; default: AWS_ENDPOINT_URL, or the node that runs on the data directory
     #[arg(long, global = true, value_name = "URL")]
     endpoint: Option<String>,
+    /// The certificates (PEM) to believe of an https endpoint; default: AWS_CA_BUNDLE, or those this machine trusts
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
     /// The region to sign for; default: AWS_REGION, or eu-central-1
     #[arg(long, global = true, value_name = "NAME")]
     region: Option<String>,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use headwater_server::{Config, Node};
+use headwater_server::{Config, Node, TlsConfig};
 use tracing_subscriber::EnvFilter;
 
 use crate::target::data_directory;
@@ -20,6 +20,12 @@ pub struct Serve {
     /// A configuration file, in TOML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Speak TLS with this certificate (PEM; those that lead to its authority may follow it)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key (PEM, no passphrase)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// For development, on loopback only: test credentials, and POST /_headwater/dev/reset
     #[arg(long)]
     dev: bool,
@@ -28,7 +34,7 @@ pub struct Serve {
     log_json: bool,
 }
 
-/// Runs the node. Standard output gets one line, `endpoint http://host:port`, once it answers; the
+/// Runs the node. Standard output gets one line, the endpoint, once it answers; the
 /// log goes to standard error, at the level `HEADWATER_LOG` says.
 pub async fn run(serve: Serve, data: Option<PathBuf>) -> anyhow::Result<()> {
     start_log(serve.log_json);
@@ -38,6 +44,10 @@ pub async fn run(serve: Serve, data: Option<PathBuf>) -> anyhow::Result<()> {
     };
     if let Some(listen) = serve.listen {
         config.listen = listen;
+    }
+    if let Some((cert, key)) = serve.tls_cert.zip(serve.tls_key) {
+        let name = config.tls.take().and_then(|tls| tls.name);
+        config.tls = Some(TlsConfig { cert, key, name });
     }
     config.dev |= serve.dev;
     let data = match data.or(config.data.take()) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use headwater_base::Seams;
 use headwater_server::RootCredentials;
-use headwater_wire::client::{Client, Credentials};
+use headwater_wire::client::{Client, Credentials, Trust};
 
 use crate::Shared;
 use crate::aws::Aws;
@@ -25,8 +25,10 @@ const CONNECTIONS: usize = 16;
 /// A node and the keys for it.
 #[derive(Clone)]
 pub struct Target {
-    /// `http://host:port`.
+    /// `http://host:port` or `https://host:port`.
     pub endpoint: String,
+    /// Whose certificates are believed.
+    pub trust: Trust,
     /// The region requests are signed for.
     pub region: String,
     /// The access key.
@@ -58,13 +60,16 @@ impl Target {
             Some(keys) => keys,
             None => root_credentials(&data)?,
         };
-        Ok(Self { endpoint, region, access_key, secret })
+        let bundle = shared.ca_bundle.clone().or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from));
+        let trust = bundle.map_or(Trust::Machine, Trust::Bundle);
+        Ok(Self { endpoint, trust, region, access_key, secret })
     }
 
     /// The root user of the node on a data directory.
     pub fn root_of(data: &Path, endpoint: &str) -> anyhow::Result<Self> {
         let (access_key, secret) = root_credentials(data)?;
-        Ok(Self { endpoint: endpoint.to_owned(), region: REGION_DEFAULT.into(), access_key, secret })
+        let (endpoint, region) = (endpoint.to_owned(), REGION_DEFAULT.into());
+        Ok(Self { endpoint, trust: Trust::Machine, region, access_key, secret })
     }
 
     /// A client for it.
@@ -76,7 +81,7 @@ impl Target {
     pub fn client(&self, connections: usize) -> anyhow::Result<Client> {
         let region = self.region.parse().context("the region")?;
         let credentials = Credentials { access_key: self.access_key.clone(), secret: self.secret.clone() };
-        Ok(Client::new(&self.endpoint, region, credentials, connections, Seams::system())?)
+        Ok(Client::trusting(&self.trust, &self.endpoint, region, credentials, connections, Seams::system())?)
     }
 }
 

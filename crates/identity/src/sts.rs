@@ -88,7 +88,7 @@ fn identity_xml(caller: &Caller, request_id: &str) -> String {
 fn action(request: &VerifiedRequest) -> String {
     let body = match &request.body {
         RawBody::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        RawBody::Streaming { .. } => String::new(),
+        RawBody::Streaming { .. } | RawBody::Form { .. } => String::new(),
     };
     let query = request.head.uri.query().unwrap_or_default();
     let pairs = body.split('&').chain(query.split('&'));

@@ -88,7 +88,7 @@ impl Call {
         let VerifiedRequest { head, body, context } = request;
         let body = match body {
             RawBody::Whole(body) => body,
-            RawBody::Streaming { .. } => {
+            RawBody::Streaming { .. } | RawBody::Form { .. } => {
                 return Err(Fault::server("InternalFailure", "the body was not read"));
             }
         };

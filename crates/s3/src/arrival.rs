@@ -4,9 +4,12 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, VerifiedRequest};
 use http::header::{self, HeaderName};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -15,6 +18,7 @@ use s3s::{Body, S3Error};
 
 use crate::fault::Refusal;
 use crate::standing::Standing;
+use crate::post::{self, Reply};
 
 /// What s3s would act on and `wire` has dealt with.
 const DEALT_WITH: [HeaderName; 4] = [
@@ -24,6 +28,7 @@ const DEALT_WITH: [HeaderName; 4] = [
     HeaderName::from_static("x-amz-decoded-content-length"),
 ];
 
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
@@ -42,17 +47,20 @@ pub(crate) struct Arrival {
     /// The canonical id of the account that owns the bucket, once that is found.
     bucket_owner: Arc<OnceLock<String>>,
     standing: Arc<OnceLock<Arc<Standing>>>,
+    /// How a form wants to be answered.
+    pub(crate) reply: Option<Arc<Reply>>,
 }
 
 impl Arrival {
-    /// Splits a verified request into its circumstances and what the codec reads.
+    /// Splits a verified request into its circumstances and what the codec reads: for a form, the PUT
+    /// that it amounts to.
     pub(crate) fn take(request: VerifiedRequest) -> (Self, Result<Request<Body>, Fault>) {
         let VerifiedRequest { head, body, context } = request;
         let trailers = match &body {
             RawBody::Streaming { trailers, .. } => trailers.clone(),
-            RawBody::Whole(_) => Arc::default(),
+            RawBody::Whole(_) | RawBody::Form { .. } => Arc::default(),
         };
-        let arrival = Self {
+        let mut arrival = Self {
             context: Arc::new(context),
             path: head.uri.path().into(),
             trailers,
@@ -61,33 +69,52 @@ impl Arrival {
             headers: Arc::default(),
             bucket_owner: Arc::default(),
             standing: Arc::default(),
+            reply: None,
         };
-        if head.method == Method::POST && is_form(&head.headers) {
-            let refusal = Fault::client("NotImplemented", "Uploads by HTML forms are not supported.");
-            return (arrival, Err(refusal.with_status(501)));
-        }
-        let (len, body) = arrival.readable(body);
+        let request = arrival.request(head, body);
+        (arrival, request)
+    }
+
+    fn request(&mut self, head: Parts, body: RawBody) -> Result<Request<Body>, Fault> {
+        let (head, body) = match body {
+            RawBody::Form { form, file } => {
+                self.note("PostObject", None);
+                let put = post::put(head, &form, file, self.context.secure, self.context.time)
+                    .inspect_err(|fault| self.note_fault(&fault.code))?;
+                self.reply = Some(Arc::new(put.reply));
+                (put.head, RawBody::Streaming { len: None, stream: put.file, trailers: Arc::default() })
+            }
+            _ if head.method == Method::POST && is_form(&head.headers) => {
+                let message = "Only one auth mechanism allowed; a form is signed by its own fields.";
+                return Err(Fault::client("InvalidArgument", message));
+            }
+            body => (head, body),
+        };
+        let (len, body) = self.readable(body);
         let mut request = Request::from_parts(head, body);
         clean(request.headers_mut(), len);
-        request.extensions_mut().insert(arrival.clone());
-        (arrival, Ok(request))
+        request.extensions_mut().insert(self.clone());
+        Ok(request)
     }
 
     fn readable(&self, body: RawBody) -> (Option<u64>, Body) {
         match body {
             RawBody::Whole(bytes) => (Some(bytes.len() as u64), Body::from(bytes)),
-            RawBody::Streaming { len, stream, .. } => {
-                let slot = self.body_fault.clone();
-                let frames = stream.map(move |piece| {
-                    piece.map(Frame::data).map_err(|fault| {
-                        let error = std::io::Error::other(fault.to_string());
-                        *slot.lock().expect("no holder of this lock panics") = Some(fault);
-                        error
-                    })
-                });
-                (len, Body::http_body_unsync(StreamBody::new(frames)))
-            }
+            RawBody::Form { file: stream, .. } => (None, self.streamed(stream)),
+            RawBody::Streaming { len, stream, .. } => (len, self.streamed(stream)),
         }
+    }
+
+    fn streamed(&self, stream: BoxStream<'static, Result<Bytes, Fault>>) -> Body {
+        let slot = self.body_fault.clone();
+        let frames = stream.map(move |piece| {
+            piece.map(Frame::data).map_err(|fault| {
+                let error = std::io::Error::other(fault.to_string());
+                *slot.lock().expect("no holder of this lock panics") = Some(fault);
+                error
+            })
+        });
+        Body::http_body_unsync(StreamBody::new(frames))
     }
 
     /// What was wrong with the body, if it was read so far.
@@ -101,8 +128,10 @@ impl Arrival {
         trailers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
     }
 
-    /// Remembers which operation this is and how it came out, for the access log.
+    /// Remembers which operation this is and how it came out, for the access log. A form stays a
+    /// PostObject.
     pub(crate) fn note(&self, operation: &'static str, fault: Option<Cow<'static, str>>) {
+        let operation = if self.reply.is_some() { "PostObject" } else { operation };
         *self.outcome.lock().expect("no holder of this lock panics") = Some(Outcome { operation, fault });
     }
 
@@ -182,6 +211,9 @@ fn clean(headers: &mut HeaderMap, len: Option<u64>) {
     {
         headers.insert(header::CONTENT_ENCODING, rest);
     }
+    if let Some(source) = headers.get(COPY_SOURCE).map(|source| spaced(source)) {
+        headers.insert(COPY_SOURCE, source);
+    }
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let bad_range = |value: &HeaderValue| text(value).is_none_or(|range| Range::parse(&range).is_err());
     if headers.get(header::RANGE).is_some_and(bad_range) {
@@ -195,6 +227,12 @@ fn clean(headers: &mut HeaderMap, len: Option<u64>) {
             headers.remove(&name);
         }
     }
+}
+
+/// A copy's source is encoded as a query is: a plus stands for a space.
+fn spaced(source: &HeaderValue) -> HeaderValue {
+    let spaced = source.to_str().ok().and_then(|text| HeaderValue::from_str(&text.replace('+', "%20")).ok());
+    spaced.unwrap_or_else(|| source.clone())
 }
 
 /// The content encodings that are left when `aws-chunked` is undone.
@@ -221,6 +259,14 @@ mod tests {
         assert_eq!(rest("aws-chunked,gzip"), Some("gzip".into()));
         assert_eq!(rest("gzip, aws-chunked"), Some("gzip".into()));
         assert_eq!(rest("gzip"), Some("gzip".into()));
+    }
+
+    #[test]
+    fn a_plus_in_a_copys_source_is_a_space() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COPY_SOURCE, HeaderValue::from_static("b/a+b%2Bc%25"));
+        clean(&mut headers, None);
+        assert_eq!(headers[COPY_SOURCE], "b/a%20b%2Bc%25");
     }
 
     #[test]

@@ -111,6 +111,12 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::client(refusal.code, refusal.message).with_status(refusal.status)
+    }
+}
+
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         Self { code: fault.code, message: fault.message, status: fault.status, headers: None }

@@ -87,6 +87,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("PutBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
     ("PutBucketPolicy", "s3:PutBucketPolicy"),
     ("PutBucketRequestPayment", "s3:PutBucketRequestPayment"),
+    ("PostObject", "s3:PutObject"),
     ("PutBucketTagging", "s3:PutBucketTagging"),
     ("PutBucketVersioning", "s3:PutBucketVersioning"),
     ("PutObject", "s3:PutObject"),

@@ -24,6 +24,8 @@ mod lock;
 mod ops;
 mod payer;
 mod standing;
+mod post;
+pub mod post_policy;
 mod tags;
 mod versions;
 
@@ -56,7 +58,6 @@ const REFUSED: &[&str] = &[
     "GetBucketReplication",
     "GetBucketWebsite",
     "GetObjectTorrent",
-    "PostObject",
     "PutBucketEncryption",
     "PutBucketLifecycleConfiguration",
     "PutBucketNotificationConfiguration",
@@ -157,6 +158,10 @@ impl Face for S3Face {
                 s3_fault(&fault, &arrival.path, &arrival.context.request_id)
             }
             _ => answer,
+        };
+        let answer = match &arrival.reply {
+            Some(reply) => reply.to(answer),
+            None => answer,
         };
         arrival.sign(if answer.status() == StatusCode::NOT_MODIFIED { without_body(answer) } else { answer })
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 use s3s::dto::{Tag, Tagging};
+use s3s::xml::Deserialize;
 
 use crate::fault::Refusal;
 
@@ -42,6 +43,21 @@ pub(crate) fn from_xml(tagging: Tagging, limit: usize) -> Result<BTreeMap<String
     let pairs =
         tagging.tag_set.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
     checked(pairs.collect(), limit)
+}
+
+/// Reads a tag set as a form has it: the whole document.
+pub(crate) fn from_document(xml: &str) -> Result<BTreeMap<String, String>, Refusal> {
+    let malformed = |_| {
+        Refusal::new(
+            400,
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
+    };
+    let mut document = s3s::xml::Deserializer::new(xml.as_bytes());
+    let tagging = Tagging::deserialize(&mut document).map_err(malformed)?;
+    document.expect_eof().map_err(malformed)?;
+    from_xml(tagging, OBJECT_TAGS_MAX)
 }
 
 /// Writes a tag set.

@@ -17,6 +17,8 @@ use serde::Deserialize;
 pub struct Config {
     /// Where it listens. Default `127.0.0.1:4566`; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The certificate to speak TLS with. `None` speaks plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// Where everything is kept. `None` keeps it in memory, for tests.
     pub data: Option<PathBuf>,
     /// Development: test credentials and the reset of all state. Loopback only.
@@ -70,6 +72,20 @@ impl Default for ScrubConfig {
     fn default() -> Self {
         Self { kib_per_second: 8 << 10, days: 7 }
     }
+}
+
+/// The `[tls]` section. Both files are in PEM and may be replaced while the node runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate, and behind it those that lead to its authority.
+    pub cert: PathBuf,
+    /// Its private key, without a passphrase.
+    pub key: PathBuf,
+    /// The host name in the endpoint that the node prints and notes for the client verbs: one the
+    /// certificate is good for. By default the address it listens on.
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 /// The `[queries]` section.
@@ -164,6 +180,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
+            tls: None,
             data: None,
             dev: false,
             metrics_public: false,
@@ -319,6 +336,12 @@ mod tests {
         ] {
             assert!(read(bad).check().unwrap_err().to_string().contains("bucket "), "{bad}");
         }
+}
+
+    fn tls_takes_both_files() {
+        let config: Config = toml::from_str("[tls]\ncert = \"a.pem\"\nkey = \"b.pem\"\n").unwrap();
+        assert_eq!(config.tls.unwrap().key, Path::new("b.pem"));
+        assert!(toml::from_str::<Config>("[tls]\ncert = \"a.pem\"\n").is_err());
     }
 
     #[test]

@@ -22,7 +22,8 @@ mod verify;
 mod wiring;
 
 pub use backup::BACKUP_REQUEST;
-pub use config::{Config, ConfigError, QueriesConfig, UserConfig};
+pub use config::{Config, ConfigError, QueriesConfig, TlsConfig, UserConfig};
+pub use front::TlsError;
 pub use node::{Node, StartError};
 pub use root::RootCredentials;
 pub use verify::{DirectoryReport, verify};

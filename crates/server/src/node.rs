@@ -13,13 +13,13 @@ use headwater_blob::{BlobError, Blobs};
 use headwater_identity::{User, Users, UsersError};
 use headwater_store::Store;
 use headwater_store::embedded::{self, Backup, OpenError, StoreOptions};
-use headwater_work::Work;
+use headwater_work::{Running, Work};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::backup::Backups;
-use crate::config::{Config, ConfigError};
-use crate::front::{self, Door};
+use crate::config::{Config, ConfigError, TlsConfig};
+use crate::front::{self, Door, Tls, TlsError};
 use crate::root::{self, RootCredentials};
 use crate::telemetry;
 use crate::wiring::{self, Engines, FaceList, Ground};
@@ -31,6 +31,9 @@ const STOP_MAX: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Node {
     addr: SocketAddr,
+    endpoint: String,
+    /// Asks for a look at the certificate's files, when there are any.
+    renew: Option<Running>,
     root: RootCredentials,
     data: Option<PathBuf>,
     /// Requests, reconcilers, the listener.
@@ -56,6 +59,9 @@ pub enum StartError {
     /// The configuration is not accepted.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The certificate cannot be served.
+    #[error("cannot speak TLS")]
+    Tls(#[from] TlsError),
     /// The users contradict one another.
     #[error("the configured users are not accepted")]
     Users(#[from] UsersError),
@@ -111,6 +117,7 @@ impl Node {
         config.check()?;
         let root = root_credentials(&config, &seams)?;
         let (users, objects) = (users(&config, &root)?, config.objects()?);
+        let tls = open_tls(&config, &seams)?;
         // The port first: a node that cannot listen must not touch the store.
         let listening = |source| StartError::Listen { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
@@ -137,15 +144,17 @@ impl Node {
         let house = wiring::build(base).map_err(StartError::Threads)?;
         let (faces, engines) = (Faces(house.faces.clone()), house.engines.clone());
         work.reconcile(Arc::new(telemetry::Upkeep), telemetry::UPKEEP_EVERY);
+        let renew = tls.as_ref().map(|tls| work.reconcile(tls.renewal(), front::LOOK_EVERY));
         let door = Arc::new(Door::new(&config, house, backups, seams, work.clone()));
-        let listen = front::listen(listener, door, config.connections_max);
+        let listen = front::listen(listener, tls, door, config.connections_max);
         work.service("listener", listen.map(Ok).boxed());
+        let endpoint = endpoint(&config, addr);
         if let Some(data) = &config.data {
-            let noted = root::note_endpoint(data, &format!("http://{}", reachable(addr)));
+            let noted = root::note_endpoint(data, &endpoint);
             noted.map_err(|source| StartError::Data { path: data.clone(), source })?;
         }
-        tracing::info!(%addr, dev = config.dev, "listening");
-        Ok(Self { addr, root, data: config.data, work, ground, engines, faces })
+        tracing::info!(%addr, tls = config.tls.is_some(), dev = config.dev, "listening");
+        Ok(Self { addr, endpoint, renew, root, data: config.data, work, ground, engines, faces })
     }
 
     /// Where it listens.
@@ -153,9 +162,9 @@ impl Node {
         self.addr
     }
 
-    /// `http://host:port`, as a client on this machine reaches it.
+    /// `http://host:port` or `https://host:port`, as a client on this machine reaches it.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", reachable(self.addr))
+        self.endpoint.clone()
     }
 
     /// The node's own credentials.
@@ -178,7 +187,8 @@ impl Node {
         &self.engines
     }
 
-    /// Runs until SIGINT or SIGTERM comes or a service fails, then stops.
+    /// Runs until SIGINT or SIGTERM comes or a service fails, then stops. With TLS, SIGHUP has it look
+    /// for a renewed certificate; without, it ends the process as it always does.
     ///
     /// # Errors
     /// With the reason if the node stopped by itself.
@@ -190,6 +200,7 @@ impl Node {
             _ = interrupt.recv() => tracing::info!("interrupted"),
             () = self.work.stopping() => {}
             () = self.ground.stopping() => {}
+            failed = renew_on_hangup(self.renew.as_ref()) => failed?,
         }
         let fatal = self.work.fatal().or_else(|| self.ground.fatal());
         self.stop().await;
@@ -207,6 +218,23 @@ impl Node {
         }
         self.ground.shutdown(STOP_MAX).await;
     }
+}
+
+/// Has the certificate's files looked at whenever SIGHUP comes. Ends only with an error.
+async fn renew_on_hangup(renew: Option<&Running>) -> std::io::Result<()> {
+    let Some(renew) = renew else { return std::future::pending().await };
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        match hangup.recv().await {
+            Some(()) => renew.signal.notify(),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn open_tls(config: &Config, seams: &Seams) -> Result<Option<Arc<Tls>>, StartError> {
+    let opened = config.tls.as_ref().map(|tls| Tls::open(tls, seams.clock.clone()));
+    Ok(opened.transpose()?.map(Arc::new))
 }
 
 fn root_credentials(config: &Config, seams: &Seams) -> Result<RootCredentials, StartError> {
@@ -267,6 +295,15 @@ async fn open_blobs(data: Option<&Path>, seams: &Seams) -> Result<Arc<dyn Blobs>
         Some(data) => disk::open(data.join("blobs"), BlobOptions::default(), seams.clone())
             .await
             .map_err(StartError::Blobs),
+    }
+}
+
+/// The URL a client on this machine uses.
+fn endpoint(config: &Config, addr: SocketAddr) -> String {
+    match &config.tls {
+        None => format!("http://{}", reachable(addr)),
+        Some(TlsConfig { name: Some(name), .. }) => format!("https://{name}:{}", addr.port()),
+        Some(_) => format!("https://{}", reachable(addr)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A signing HTTP client, for those who call out: the command line, the load generator, tests,
 //! and deliveries to other endpoints.
 //!
-//! It speaks plain HTTP/1.1 to one endpoint over pooled connections and signs every request with
+//! It speaks HTTP/1.1, plain or over TLS, to one endpoint over pooled connections and signs every request with
 //! SigV4. Like an SDK it sends one `amz-sdk-invocation-id` for all attempts of a call, so a retry of
 //! a put is recognised by the node and stored once.
 //!
@@ -11,6 +11,7 @@
 
 mod events;
 mod sign;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +19,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::{Region, Seams};
 use http_body_util::{BodyExt, Full};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 pub use events::Events;
 pub use sign::{Credentials, SigningKeys, sign};
+pub use tls::Trust;
 
 use crate::{Codec, Fault};
 
@@ -62,6 +65,17 @@ pub enum ClientError {
     /// The service said no.
     #[error("{0}")]
     Refused(Fault),
+    /// The other side's certificate is not believed. Nothing was sent.
+    #[error(
+        "the certificate of {endpoint} is not trusted ({reason}); if it is the right one, name a file with its \
+         authority's certificate in AWS_CA_BUNDLE"
+    )]
+    Untrusted {
+        /// Who was asked.
+        endpoint: String,
+        /// What is wrong with the certificate.
+        reason: String,
+    },
     /// Nobody answered, or the connection broke: what was asked may or may not have happened.
     #[error("no answer from {endpoint}: {reason}")]
     Unreachable {
@@ -89,7 +103,7 @@ impl ClientError {
         match self {
             Self::Refused(fault) => fault.status >= 500 || is_throttling(&fault.code),
             Self::Unreachable { .. } => true,
-            Self::Invalid(_) | Self::Garbled(_) => false,
+            Self::Invalid(_) | Self::Untrusted { .. } | Self::Garbled(_) => false,
         }
     }
 }
@@ -106,7 +120,7 @@ pub struct Client(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
+    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
     host: String,
     region: Region,
@@ -115,7 +129,11 @@ struct Inner {
 }
 
 impl Client {
-    /// A client of `endpoint` (`http://host:port`), with up to `connections` kept open.
+    /// A client of `endpoint` (`http://host:port` or `https://host:port`), with up to `connections`
+    /// kept open, that believes the authorities this machine trusts.
+    ///
+    /// # Errors
+    /// [`ClientError::Invalid`] when the endpoint is of another form.
     pub fn new(
         endpoint: &str,
         region: Region,
@@ -123,16 +141,31 @@ impl Client {
         connections: usize,
         seams: Seams,
     ) -> Result<Self, ClientError> {
+        Self::trusting(&Trust::Machine, endpoint, region, credentials, connections, seams)
+    }
+
+    /// The same, believing somebody else.
+    ///
+    /// # Errors
+    /// As [`Client::new`], and when the certificates to believe cannot be read.
+    pub fn trusting(
+        trust: &Trust,
+        endpoint: &str,
+        region: Region,
+        credentials: Credentials,
+        connections: usize,
+        seams: Seams,
+    ) -> Result<Self, ClientError> {
         let base = endpoint.trim_end_matches('/').to_owned();
-        let host = base.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('/'));
+        let secure = base.strip_prefix("https://");
+        let host = secure.or_else(|| base.strip_prefix("http://"));
+        let host = host.filter(|host| !host.is_empty() && !host.contains('/'));
         let Some(host) = host.map(str::to_owned) else {
             return Err(ClientError::Invalid(format!(
-                "endpoint {endpoint:?} is not of the form http://host:port"
+                "endpoint {endpoint:?} is not of the form http://host:port or https://host:port"
             )));
         };
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_secs(10)));
+        let connector = tls::connector(secure.is_some(), trust)?;
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(connections)
             .pool_idle_timeout(None)
@@ -140,7 +173,7 @@ impl Client {
         Ok(Self(Arc::new(Inner { http, base, host, region, keys: SigningKeys::new(credentials), seams })))
     }
 
-    /// The endpoint, as `http://host:port`.
+    /// The endpoint, as `http://host:port` or `https://host:port`.
     pub fn endpoint(&self) -> &str {
         &self.0.base
     }
@@ -269,13 +302,17 @@ impl Client {
     }
 
     fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
+        let endpoint = self.0.base.clone();
+        if let Some(reason) = tls::distrust(error) {
+            return ClientError::Untrusted { endpoint, reason };
+        }
         let mut reason = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
             reason = format!("{reason}: {cause}");
             source = cause.source();
         }
-        ClientError::Unreachable { endpoint: self.0.base.clone(), reason }
+        ClientError::Unreachable { endpoint, reason }
     }
 }
 
@@ -321,7 +358,7 @@ mod tests {
     #[test]
     fn an_endpoint_is_checked_before_it_is_used() {
         let credentials = Credentials { access_key: "a".into(), secret: "b".into() };
-        for bad in ["", "localhost:4566", "https://localhost", "http://", "http://host/path"] {
+        for bad in ["", "localhost:4566", "ftp://localhost", "http://", "https://", "http://host/path"] {
             let region = "eu-central-1".parse().unwrap();
             let made = Client::new(bad, region, credentials.clone(), 1, Seams::system());
             assert!(matches!(made, Err(ClientError::Invalid(_))), "{bad}");

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use headwater_base::{AccountId, Arn, Caller, OnceToken, Region, Scope, Timestamp};
 
+use crate::form::Form;
 use crate::{BucketPolicyTraits, Fault, Petition};
 
 /// What an operation wants to do, for the guard.
@@ -87,6 +88,8 @@ pub struct Context {
     pub body_sha256: [u8; 32],
     /// The client's address, without port.
     pub source_ip: Arc<str>,
+    /// Whether it came over TLS (`aws:SecureTransport`).
+    pub secure: bool,
     /// Asks whether the caller may.
     pub authority: Arc<dyn Authority>,
 }
@@ -147,6 +150,14 @@ pub enum RawBody {
         /// Trailers, complete once the stream has ended.
         trailers: Arc<std::sync::Mutex<Vec<(String, String)>>>,
     },
+    /// An HTML form whose policy's signature was verified. That the form keeps to its policy is for
+    /// the face to check.
+    Form {
+        /// The fields before the file.
+        form: Form,
+        /// The file as it arrives; an error at its end means that nothing may be stored.
+        file: BoxStream<'static, Result<Bytes, Fault>>,
+    },
 }
 
 impl std::fmt::Debug for RawBody {
@@ -154,6 +165,7 @@ impl std::fmt::Debug for RawBody {
         match self {
             Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
             Self::Streaming { len, .. } => write!(f, "Streaming({len:?})"),
+            Self::Form { form, .. } => write!(f, "Form({} fields)", form.fields.len()),
         }
     }
 }

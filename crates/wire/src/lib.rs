@@ -11,6 +11,7 @@ pub mod event_stream;
 mod events;
 mod face;
 mod fault;
+pub mod form;
 mod operation;
 mod policy;
 pub mod sigv4;

@@ -99,7 +99,7 @@ impl<F: Send + Sync + 'static> OperationSet<F> {
         let row = self.rows.iter().find(|row| row.name == name);
         let result = match (self.calls.get(name), body) {
             (Some(call), RawBody::Whole(body)) => call(face, &context, codec, body).await,
-            (Some(_), RawBody::Streaming { .. }) => {
+            (Some(_), RawBody::Streaming { .. } | RawBody::Form { .. }) => {
                 tracing::error!(name, "a streamed body reached a service that takes whole ones");
                 Err(Fault::server("InternalFailure", "the body was not read"))
             }
@@ -251,6 +251,7 @@ mod tests {
             invocation_id: None,
             body_sha256: [0; 32],
             source_ip: "127.0.0.1".into(),
+            secure: false,
             authority: Arc::new(OnlyGreet),
         };
         let body = RawBody::Whole(Bytes::copy_from_slice(body));

@@ -79,6 +79,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("s3s", &["s3"]),
     ("hyper", &["wire", "server", "s3", "testkit"]),
     ("hyper-util", &["wire", "server", "testkit"]),
+    // Who listens, and who calls out.
+    ("rustls", &["wire", "server"]),
+    ("tokio-rustls", &["server"]),
+    ("hyper-rustls", &["wire"]),
     ("http", &["wire", "server", "s3", "testkit"]),
     ("http-body", &["wire", "server", "s3", "testkit"]),
     ("http-body-util", &["wire", "server", "s3", "testkit"]),

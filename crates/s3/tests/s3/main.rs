@@ -9,12 +9,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine;
 use bytes::Bytes;
+use futures::StreamExt;
 use headwater_base::{AccountId, Caller, Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_objects::{Attributes, BucketName, ObjectKey, Objects};
 use headwater_s3::S3Face;
 use headwater_testkit::golden;
+use headwater_wire::form::{Form, FormDecoder, FormPiece};
 use headwater_wire::{Access, Authority, Context, Face, Fault, RawBody, Secret, VerifiedRequest};
 use http_body_util::BodyExt;
 
@@ -89,10 +92,36 @@ fn request(text: &str) -> VerifiedRequest {
         invocation_id: None,
         body_sha256: [0; 32],
         source_ip: "127.0.0.1".into(),
+        secure: false,
         authority: Arc::new(OwnersOnly),
     };
     let body = body.strip_suffix('\n').unwrap_or(body);
-    VerifiedRequest { head, body: RawBody::Whole(Bytes::copy_from_slice(body.as_bytes())), context }
+    let content_type = head.headers.get("content-type").map(|value| value.to_str().unwrap());
+    let body = match content_type.filter(|text| text.starts_with("multipart/form-data")) {
+        Some(content_type) => form(content_type, body),
+        None => RawBody::Whole(Bytes::copy_from_slice(body.as_bytes())),
+    };
+    VerifiedRequest { head, body, context }
+}
+
+/// Reads a form as the front door does. Its policy stands there as JSON and is sent in base64.
+fn form(content_type: &str, body: &str) -> RawBody {
+    let mut decoder = FormDecoder::new(content_type).unwrap();
+    decoder.push(format!("{body}\n").replace('\n', "\r\n").as_bytes());
+    let (mut form, mut file) = (Form::default(), Vec::new());
+    loop {
+        match decoder.piece().unwrap() {
+            FormPiece::Fields(fields) => form = fields,
+            FormPiece::Data(data) => file.push(Ok(data)),
+            FormPiece::More | FormPiece::FileEnd => break,
+        }
+    }
+    for (_, value) in
+        form.fields.iter_mut().filter(|(name, value)| name == "policy" && value.starts_with('{'))
+    {
+        *value = base64::engine::general_purpose::STANDARD.encode(&*value);
+    }
+    RawBody::Form { form, file: futures::stream::iter(file).boxed() }
 }
 
 async fn answer(face: &S3Face, text: &str) -> String {

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::form::{self, Arriving};
 use super::route;
 
 /// How long a client may send nothing in the middle of a body.
@@ -50,6 +51,8 @@ pub(super) struct Arrival {
     pub(super) request_id: Arc<str>,
     pub(super) time: Timestamp,
     pub(super) source_ip: Arc<str>,
+    /// Whether it came over TLS.
+    pub(super) secure: bool,
 }
 
 impl Admission {
@@ -68,6 +71,9 @@ impl Admission {
     ) -> Result<Admitted, Fault> {
         let (head, mut body) = request.into_parts();
         let dialect = route::dialect(face);
+        if face.streams_bodies() && form::is_form(&head) {
+            return self.form(face, head, body, arrival).await;
+        }
         let opened = self.verifier.open(&head, face.signing_name()).await;
         let opened = match opened {
             Ok(opened) => opened,
@@ -144,6 +150,41 @@ impl Admission {
         let context = self.context_of(&head, Arc::new(Caller::anonymous()), region, arrival, [0; 32]);
         let body = unsigned_body(&mut head, body, &self.seams.clock)?;
         Ok(Admitted { request: VerifiedRequest { head, body, context }, memory: None })
+}
+
+    /// A form: its signature is among its fields.
+    async fn form(
+        &self,
+        face: &dyn Face,
+        head: Parts,
+        body: Incoming,
+        arrival: Arrival,
+    ) -> Result<Admitted, Fault> {
+        let mut arriving = match Arriving::new(&head, body, self.seams.clock.clone(), IDLE_MAX) {
+            Ok(arriving) => arriving,
+            Err((fault, body)) => {
+                self.drain(&head, body).await;
+                return Err(fault);
+            }
+        };
+        let opened = match arriving.fields().await {
+            Ok(form) => match self.verifier.form(&form, face.signing_name()).await {
+                Ok(verified) => Ok((form, verified)),
+                Err(error) => Err(self.note(&error).fault(route::dialect(face))),
+            },
+            Err(fault) => Err(fault),
+        };
+        match opened {
+            Ok((form, verified)) => {
+                let context = self.context(&head, &verified, arrival, [0; 32]);
+                let body = RawBody::Form { form, file: arriving.file() };
+                Ok(Admitted { request: VerifiedRequest { head, body, context }, memory: None })
+            }
+            Err(fault) => {
+                self.drain(&head, arriving.into_body()).await;
+                Err(fault)
+            }
+        }
     }
 
     /// Memory for the body, as much as the client says it is or may be.
@@ -223,6 +264,7 @@ impl Admission {
             invocation_id: invocation_id.filter(|id| (1..=128).contains(&id.len())).map(Into::into),
             body_sha256,
             source_ip: arrival.source_ip,
+            secure: arrival.secure,
             authority: self.authority.clone(),
         }
     }

@@ -14,6 +14,7 @@ use headwater_wire::sigv4::Dialect;
 use headwater_wire::{Answer, Codec, Face, Fault, Outcome};
 use headwater_work::Work;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
@@ -46,6 +47,14 @@ pub(crate) struct Door {
     pub(super) work: Work,
     pub(super) dev: bool,
     pub(super) metrics_public: bool,
+}
+
+/// Who sits at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) addr: SocketAddr,
+    /// Over TLS.
+    pub(super) secure: bool,
 }
 
 /// What the log and the metrics say of a request.
@@ -94,14 +103,15 @@ impl Door {
     }
 
     /// Answers one request. Never fails: faults are answers.
-    pub(crate) async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    pub(super) async fn answer(self: &Arc<Self>, request: Request<Incoming>, from: Peer) -> Answer {
         if request.uri().path().starts_with(internal::PREFIX) {
-            return internal::answer(self, &request, peer).await;
+            return internal::answer(self, &request, from.addr).await;
         }
         let arrival = Arrival {
             request_id: self.seams.chance.uuid().to_string().into(),
             time: self.seams.clock.now(),
-            source_ip: peer.ip().to_string().into(),
+            source_ip: from.addr.ip().to_string().into(),
+            secure: from.secure,
         };
         let line = Line {
             method: request.method().clone(),
@@ -183,7 +193,7 @@ impl Door {
             .increment(1);
         metrics::histogram!("headwater_request_seconds", "service" => service, "operation" => operation)
             .record(took.as_secs_f64());
-        response
+        if line.method == Method::HEAD { without_body(response) } else { response }
     }
 
     /// The access log: faults at the level `info`, what went well at `debug`.
@@ -217,6 +227,11 @@ impl Spelling {
             rpc: text(answer::RPC.0) == Some(answer::RPC.1),
         }
     }
+}
+
+/// HEAD is answered by the head alone. HTTP/1.1 sees to that itself; over HTTP/2 a body would go out.
+fn without_body(answer: Answer) -> Answer {
+    answer.map(|_| Empty::new().map_err(|never| match never {}).boxed_unsync())
 }
 
 /// A fault of the front door itself, in the words of the service that was meant.

@@ -1,4 +1,5 @@
-//! Connections: accepted, spoken to in HTTP/1.1 or HTTP/2 (prior knowledge), closed in order.
+//! Connections: accepted, made secure, spoken to in HTTP/1.1 or HTTP/2 (as TLS agreed, or by prior
+//! knowledge), closed in order.
 //!
 //! **Failure.** A client that vanished without a word is noticed: HTTP/2 pings it, the system's
 //! keep-alive probes an idle connection, and one that acknowledges nothing of what it is sent, or takes
@@ -16,10 +17,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Door;
+use super::door::{Door, Peer};
+use super::tls::Tls;
 
 /// How long a client may take to send a request's head.
 const HEAD_MAX: Duration = Duration::from_secs(30);
@@ -49,24 +52,32 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 /// How long open connections may take to finish their requests when the node stops.
 const CLOSE_MAX: Duration = Duration::from_secs(10);
 
-/// Accepts connections until the node stops.
-pub(crate) async fn listen(listener: TcpListener, door: Arc<Door>, connections_max: usize) {
+/// Accepts connections until the node stops; with `tls`, secure ones only.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    door: Arc<Door>,
+    connections_max: usize,
+) {
     let room = Arc::new(Semaphore::new(connections_max));
-    let builder = Arc::new(protocols(&door.work));
+    let host = Arc::new(Host { builder: protocols(&door.work), tls, door });
+    let work = &host.door.work;
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &room) => accepted,
-            () = door.work.stopping() => return,
+            () = work.stopping() => return,
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                let (builder, door) = (builder.clone(), door.clone());
-                let work = door.work.clone();
-                drop(work.detach(connection(builder, door, stream, peer, permit)));
+                let host = host.clone();
+                drop(work.detach(async move {
+                    host.connection(stream, peer).await;
+                    drop(permit);
+                }));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                door.seams.clock.sleep(REFUSED_PAUSE).await;
+                host.door.seams.clock.sleep(REFUSED_PAUSE).await;
             }
         }
     }
@@ -117,31 +128,51 @@ fn protocols(work: &Work) -> Builder<Tasks> {
     builder
 }
 
-async fn connection(
-    builder: Arc<Builder<Tasks>>,
+/// What every connection is received with.
+struct Host {
+    builder: Builder<Tasks>,
+    tls: Option<Arc<Tls>>,
     door: Arc<Door>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    _permit: OwnedSemaphorePermit,
-) {
-    let inner = door.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let door = inner.clone();
-        async move { Ok::<_, Infallible>(door.answer(request, peer).await) }
-    });
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = door.work.stopping() => {
-            serving.as_mut().graceful_shutdown();
-            let closing = door.seams.clock.timeout(CLOSE_MAX, serving.as_mut()).await;
-            closing.unwrap_or(Ok(()))
+}
+
+impl Host {
+    async fn connection(&self, stream: TcpStream, addr: SocketAddr) {
+        let Some(tls) = &self.tls else {
+            return self.speak(stream, Peer { addr, secure: false }).await;
+        };
+        let shaken = tokio::select! {
+            shaken = tls.accept(stream) => shaken,
+            () = self.door.work.stopping() => return,
+        };
+        match shaken {
+            Ok(stream) => self.speak(stream, Peer { addr, secure: true }).await,
+            Err(error) => {
+                metrics::counter!("headwater_failed_handshakes_total").increment(1);
+                tracing::debug!(peer = %addr, %error, "a TLS handshake failed");
+            }
         }
-    };
-    if let Err(error) = ended {
-        // Clients hang up, send nonsense, fall silent: their affair, told to who debugs.
-        tracing::debug!(%peer, error, "a connection ended early");
+    }
+
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, from: Peer) {
+        let inner = self.door.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let door = inner.clone();
+            async move { Ok::<_, Infallible>(door.answer(request, from).await) }
+        });
+        let serving = self.builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(serving);
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = self.door.work.stopping() => {
+                serving.as_mut().graceful_shutdown();
+                let closing = self.door.seams.clock.timeout(CLOSE_MAX, serving.as_mut()).await;
+                closing.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            // Clients hang up, send nonsense, fall silent: their affair, told to who debugs.
+            tracing::debug!(peer = %from.addr, error, "a connection ended early");
+        }
     }
 }
 

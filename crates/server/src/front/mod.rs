@@ -1,9 +1,9 @@
 //! The front door: one port for every service.
 //!
 //! ```text
-//! listener ─► door: request id ─► /_headwater/…                    internal
-//!                        │
-//!                        └─► route ─► verify ─► face (detached) ─► log, count
+//! listener ─► (tls) ─► door: request id ─► /_headwater/…                    internal
+//!                                 │
+//!                                 └─► route ─► verify ─► face (detached) ─► log, count
 //! ```
 //!
 //! **Invariants.** No face sees a request whose signature was not verified, but S3 those that have none,
@@ -16,10 +16,14 @@
 mod admit;
 mod books;
 mod door;
+mod form;
 mod internal;
 mod listener;
 mod route;
 mod storage;
+mod tls;
 
 pub(crate) use door::Door;
 pub(crate) use listener::listen;
+pub use tls::TlsError;
+pub(crate) use tls::{LOOK_EVERY, Tls};

@@ -7,11 +7,16 @@ use http::request::Parts;
 
 use super::canonical::{decode_text, raw_pairs};
 use super::{ALGORITHM, AuthError, TERMINATOR, date};
+use crate::form::Form;
 
 /// The longest life of a presigned URL.
 const EXPIRES_SECONDS_MAX: u64 = 7 * 24 * 3600;
 /// How many headers a signature may name.
 const SIGNED_HEADERS_MAX: usize = 200;
+
+/// The fields with which a form is signed.
+const FORM_FIELDS: [&str; 5] =
+    ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Signature", "Policy"];
 
 /// The parts of a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +37,7 @@ pub struct Claim {
     pub amz_date: String,
     /// The same as a time.
     pub time: Timestamp,
-    /// How long it is good for, if it is a presigned URL.
+    /// How long it is good for, if it is a presigned URL or a form.
     pub presigned: Option<Duration>,
 }
 
@@ -124,6 +129,33 @@ impl Claim {
             amz_date: find("X-Amz-Date")?,
         };
         parts.read(Some(Duration::from_secs(seconds))).map_err(|error| match error {
+            AuthError::Malformed(text) => AuthError::MalformedQuery(text),
+            other => other,
+        })
+    }
+
+    /// Reads the fields of an HTML form, whose policy is what is signed.
+    ///
+    /// # Errors
+    /// [`AuthError::Missing`] for a form without any of them, other variants for what is missing or
+    /// makes no sense.
+    pub fn of_form(form: &Form) -> Result<Self, AuthError> {
+        if form.field("signature").is_some() || form.field("AWSAccessKeyId").is_some() {
+            return Err(AuthError::Unsupported("Signature Version 2".into()));
+        }
+        if FORM_FIELDS.iter().all(|name| form.field(name).is_none()) {
+            return Err(AuthError::Missing);
+        }
+        let find = |name: &'static str| form.field(name).ok_or(AuthError::MissingField(name));
+        check_algorithm(find("X-Amz-Algorithm")?)?;
+        find("Policy")?;
+        let parts = ClaimText {
+            credential: find("X-Amz-Credential")?.to_owned(),
+            signed_headers: "policy".to_owned(),
+            signature: find("X-Amz-Signature")?.to_owned(),
+            amz_date: find("X-Amz-Date")?.to_owned(),
+        };
+        parts.read(Some(Duration::from_secs(EXPIRES_SECONDS_MAX))).map_err(|error| match error {
             AuthError::Malformed(text) => AuthError::MalformedQuery(text),
             other => other,
         })

@@ -25,6 +25,9 @@ pub enum AuthError {
     /// A presigned URL's parameters make no sense.
     #[error("{0}")]
     MalformedQuery(String),
+    /// A form lacks a field that its signature needs.
+    #[error("the form has no field {0}")]
+    MissingField(&'static str),
     /// It is scoped to another service, or the scope's date is not the request's.
     #[error("{0}")]
     WrongScope(String),
@@ -90,7 +93,7 @@ impl AuthError {
     fn json(&self) -> Fault {
         let (code, message) = match self {
             Self::Missing => ("MissingAuthenticationTokenException", "Missing Authentication Token".into()),
-            Self::Unsupported(_) | Self::Malformed(_) | Self::MalformedQuery(_) => {
+            Self::Unsupported(_) | Self::Malformed(_) | Self::MalformedQuery(_) | Self::MissingField(_) => {
                 ("IncompleteSignatureException", self.to_string())
             }
             Self::UnknownKey(_) => (
@@ -111,7 +114,7 @@ impl AuthError {
     fn query(&self) -> Fault {
         let (code, message) = match self {
             Self::Missing => ("MissingAuthenticationToken", "Request is missing Authentication Token".into()),
-            Self::Unsupported(_) | Self::Malformed(_) | Self::MalformedQuery(_) => {
+            Self::Unsupported(_) | Self::Malformed(_) | Self::MalformedQuery(_) | Self::MissingField(_) => {
                 ("IncompleteSignature", self.to_string())
             }
             Self::UnknownKey(_) => {
@@ -163,11 +166,23 @@ impl AuthError {
             |code: &'static str, message: &str, status| Fault::client(code, message).with_status(status);
         match self {
             Self::Missing => fault("AccessDenied", "Access Denied", 403),
-            Self::Unsupported(_) => fault("InvalidRequest", &self.to_string(), 400),
+            Self::Unsupported(_) => {
+                let message = "The authorization mechanism you have provided is not supported. Please use \
+                               AWS4-HMAC-SHA256.";
+                fault("InvalidRequest", message, 400)
+            }
             Self::Malformed(_) | Self::WrongScope(_) => {
                 fault("AuthorizationHeaderMalformed", &self.to_string(), 400)
             }
             Self::MalformedQuery(_) => fault("AuthorizationQueryParametersError", &self.to_string(), 400),
+            Self::MissingField(name) => {
+                let message = format!(
+                    "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of \
+                     the fields."
+                );
+                let members = [("ArgumentName", (*name).to_owned()), ("ArgumentValue", String::new())];
+                with(fault("InvalidArgument", &message, 400), &members)
+            }
             Self::UnknownKey(key) => {
                 let message = "The AWS Access Key Id you provided does not exist in our records.";
                 with(fault("InvalidAccessKeyId", message, 403), &[("AWSAccessKeyId", key.clone())])

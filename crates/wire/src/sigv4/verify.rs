@@ -10,6 +10,7 @@ use super::canonical::{self, PathStyle};
 use super::error::SKEW_MAX;
 use super::keys::{KeyCache, SigningKey};
 use super::{AuthError, ChunkSigning, Claim, Payload, UNSIGNED_PAYLOAD};
+use crate::form::Form;
 use crate::{Authority, Secret};
 
 /// Verifies signatures against the secrets that an [`Authority`] knows.
@@ -55,11 +56,7 @@ impl Verifier {
     /// The first thing that is wrong.
     pub async fn open(&self, head: &Parts, service: &str) -> Result<Opened, AuthError> {
         let claim = Claim::of(head)?;
-        if claim.service != service {
-            return Err(AuthError::WrongScope(format!(
-                "Credential should be scoped to correct service: '{service}'."
-            )));
-        }
+        check_service(&claim, service)?;
         check_time(&claim, self.clock.now())?;
         // The AWS SDK for JavaScript signs HTTP/2's own name of the host, where there is no other.
         let has_host = head.headers.contains_key("host");
@@ -81,8 +78,7 @@ impl Verifier {
         } else if !matches!(payload, Payload::Implied | Payload::Hashed(_)) {
             return Err(AuthError::BadPayloadHeader("this service takes signed bodies only"));
         }
-        let secret = self.authority.secret(&claim.access_key).await;
-        let secret = secret.ok_or_else(|| AuthError::UnknownKey(claim.access_key.clone()))?;
+        let secret = self.secret(&claim).await?;
         Ok(Opened { claim, payload, secret })
     }
 
@@ -116,10 +112,41 @@ impl Verifier {
         self.seal(head, opened, &computed)
     }
 
+    /// Proves the signature of an HTML form: it covers the form's policy, which the service then
+    /// holds against everything else in the form.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub async fn form(&self, form: &Form, service: &str) -> Result<Verified, AuthError> {
+        let claim = Claim::of_form(form)?;
+        check_service(&claim, service)?;
+        check_time(&claim, self.clock.now())?;
+        let secret = self.secret(&claim).await?;
+        let policy = form.field("Policy").unwrap_or_default();
+        let opened = Opened { claim, payload: Payload::Unsigned, secret };
+        self.prove(opened, |key, _| key.sign(policy.as_bytes()))
+    }
+
+    async fn secret(&self, claim: &Claim) -> Result<Secret, AuthError> {
+        let secret = self.authority.secret(&claim.access_key).await;
+        secret.ok_or_else(|| AuthError::UnknownKey(claim.access_key.clone()))
+    }
+
     fn seal(&self, head: &Parts, opened: Opened, payload: &str) -> Result<Verified, AuthError> {
+        self.prove(opened, |key, claim| {
+            let style = PathStyle::of(&claim.service);
+            let canonical = canonical::request(head, style, &claim.signed_headers, payload);
+            key.sign_request(&claim.amz_date, claim.scope(), &canonical)
+        })
+    }
+
+    /// Holds the claimed signature against the one that the secret's key makes.
+    fn prove(
+        &self,
+        opened: Opened,
+        sign: impl FnOnce(&SigningKey, &Claim) -> [u8; 32],
+    ) -> Result<Verified, AuthError> {
         let Opened { claim, payload: protection, secret } = opened;
-        let canonical =
-            canonical::request(head, PathStyle::of(&claim.service), &claim.signed_headers, payload);
         let remembered = self.keys.get(&claim.credential, &secret.secret);
         let key = remembered.clone().unwrap_or_else(|| {
             SigningKey::derive(
@@ -129,7 +156,7 @@ impl Verifier {
                 &claim.service,
             )
         });
-        let wanted = key.sign_request(&claim.amz_date, claim.scope(), &canonical);
+        let wanted = sign(&key, &claim);
         if !bool::from(wanted.ct_eq(&claim.signature)) {
             tracing::debug!(access_key = claim.access_key, "a signature does not match");
             return Err(AuthError::Mismatch);
@@ -147,6 +174,13 @@ impl Verified {
         let prefix = format!("{}\n{}", self.claim.amz_date, self.claim.scope());
         ChunkSigning::new(self.key.clone(), prefix, &self.claim.signature)
     }
+}
+
+fn check_service(claim: &Claim, service: &str) -> Result<(), AuthError> {
+    if claim.service == service {
+        return Ok(());
+    }
+    Err(AuthError::WrongScope(format!("Credential should be scoped to correct service: '{service}'.")))
 }
 
 fn check_time(claim: &Claim, now: Timestamp) -> Result<(), AuthError> {
