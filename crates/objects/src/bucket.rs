@@ -15,7 +15,7 @@ use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, StoreError,
 use crate::records::bucket::{BucketRecord, Present, TagsRecord};
 use crate::records::version::{StateRecord, VersionedRecord};
 use crate::records::{decode, encode, keys};
-use crate::{BucketLock, BucketName, ObjectError, Objects, Versioning};
+use crate::{BucketLock, BucketName, ObjectError, Objects, Origin, Versioning};
 
 /// How often an operation starts over because others changed what it works on.
 pub(crate) const TRIES_MAX: usize = 16;
@@ -40,6 +40,10 @@ pub struct Bucket {
     pub versioning: Versioning,
     /// Its object lock, if that is on.
     pub lock: Option<BucketLock>,
+    /// Whether changes of its objects are events.
+    pub notifies: bool,
+    /// In whose hands it is: who its events say did it. Without one it is the node itself.
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl Objects {
@@ -83,6 +87,7 @@ impl Objects {
             deleting: false,
             versioning: None,
             lock: None,
+            notifies: None,
         }
     }
 
@@ -307,7 +312,7 @@ impl Objects {
         Ok(())
     }
 
-    async fn bucket_record(&self, name: &BucketName) -> Result<(BucketRecord, Lsn), ObjectError> {
+    pub(crate) async fn bucket_record(&self, name: &BucketName) -> Result<(BucketRecord, Lsn), ObjectError> {
         let key = keys::bucket(name.as_str());
         let fact = self.store.get(&key).await?;
         let fact = fact.ok_or_else(|| ObjectError::NoSuchBucket(name.as_str().to_owned()))?;
@@ -367,6 +372,8 @@ fn bucket_of(name: &BucketName, record: &BucketRecord) -> Result<Bucket, StoreEr
         created: Timestamp::from_ms(record.created_ms),
         versioning: record.versioning.map_or(Versioning::Never, Versioning::from),
         lock: record.lock.as_ref().map(BucketLock::from),
+        notifies: record.notifies.unwrap_or(false),
+        origin: None,
     })
 }
 

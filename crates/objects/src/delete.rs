@@ -7,13 +7,14 @@ use headwater_store::{Commit, CommitError};
 
 use crate::history::Line;
 use crate::object::Current;
+use crate::outbox::Touched;
 use crate::put::{new_record, target_of_place};
 use crate::records::keys;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::version::HistoryRecord;
 use crate::{
-    Attributes, Bucket, Bypass, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId,
-    Versioning,
+    Attributes, Bucket, Bypass, Change, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects,
+    VersionId, Versioning,
 };
 
 /// How many deletes are under way at once where each needs a commit of its own.
@@ -129,6 +130,8 @@ impl Objects {
             line.expect(&mut commit, &Condition::Anything);
             gone.expect(&mut commit, gone.fact_key(bucket.incarnation, key));
             self.add_removal(&mut commit, bucket, key, &line, &gone).await?;
+            let named = (line.standing.versioning != Versioning::Never).then_some(version);
+            self.notify(&mut commit, bucket, key, Change::Removed, Touched::version(named));
             match self.store.commit(commit).await {
                 Ok(_) => {
                     self.doomed.push(target_of_place(&gone.record.place));
@@ -188,6 +191,7 @@ impl Objects {
             let line = self.line(bucket, &removal.key, standing).await?;
             if let Some(plain) = &line.current {
                 line.remove_plain(&mut commit, plain);
+                self.notify(&mut commit, bucket, line.key, Change::Removed, Touched::default());
                 targets.push(target_of_place(&plain.record.place));
             }
         }
@@ -236,12 +240,14 @@ impl Objects {
         if line.standing.versioning == Versioning::Never {
             if let Some(plain) = &line.current {
                 line.remove_plain(commit, plain);
+                self.notify(commit, bucket, line.key, Change::Removed, Touched::default());
                 commit.stage(Commit::freeing);
             }
             return Deletion { version: None, marker: false };
         }
         commit.stage(|c| c.expect_present(keys::guard(bucket.incarnation)));
         let marker = line.append(commit, marker(now), None, &self.seams);
+        self.notify(commit, bucket, line.key, Change::MarkerCreated, Touched::version(Some(marker.id())));
         Deletion { version: Some(marker.id()), marker: true }
     }
 

@@ -57,7 +57,7 @@ impl Standing {
 #[derive(Debug)]
 pub(crate) struct Line<'a> {
     incarnation: u64,
-    key: &'a ObjectKey,
+    pub(crate) key: &'a ObjectKey,
     pub(crate) standing: Standing,
     pub(crate) history: Option<(HistoryRecord, Lsn)>,
     /// What GET sees.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
+use headwater_objects::Origin;
 use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, VerifiedRequest};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -101,6 +102,23 @@ impl Arrival {
     pub(crate) fn note_fault(&self, code: &str) {
         if let Some(outcome) = &mut *self.outcome.lock().expect("no holder of this lock panics") {
             outcome.fault = Some(code.to_owned().into());
+        }
+    }
+
+    /// What events of this request's changes say of it.
+    pub(crate) fn origin(&self, operation: &str) -> Origin {
+        let (context, caller) = (&self.context, &self.context.caller);
+        let account = caller.account.to_string();
+        let is_root = caller.user == "root";
+        let principal = if is_root { account.clone() } else { format!("AWS:{}", caller.access_key) };
+        Origin {
+            principal,
+            requester: account,
+            source_ip: context.source_ip.to_string(),
+            request_id: context.request_id.to_string(),
+            host_id: context.request_id.to_string(),
+            is_form: operation == "PostObject",
+            is_lifecycle: false,
         }
     }
 

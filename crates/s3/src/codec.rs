@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use headwater_events::Events;
 use headwater_objects::{Bucket, Objects};
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
@@ -14,6 +15,7 @@ use crate::ops;
 #[derive(Debug)]
 pub(crate) struct Codec {
     pub(crate) objects: Objects,
+    pub(crate) events: Events,
 }
 
 impl Codec {
@@ -71,6 +73,7 @@ operations! {
     delete_object_tagging: DeleteObjectTaggingInput => DeleteObjectTaggingOutput, ops::object_tagging::delete;
     delete_objects: DeleteObjectsInput => DeleteObjectsOutput, ops::delete_objects::call;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput, ops::head_bucket::location;
+    get_bucket_notification_configuration: GetBucketNotificationConfigurationInput => GetBucketNotificationConfigurationOutput, ops::bucket_notification::get;
     get_bucket_tagging: GetBucketTaggingInput => GetBucketTaggingOutput, ops::bucket_tagging::get;
     get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput, ops::bucket_versioning::get;
     get_object: GetObjectInput => GetObjectOutput, ops::get_object::call;
@@ -87,6 +90,7 @@ operations! {
     list_objects: ListObjectsInput => ListObjectsOutput, ops::list_objects::call;
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output, ops::list_objects_v2::call;
     list_parts: ListPartsInput => ListPartsOutput, ops::list_parts::call;
+    put_bucket_notification_configuration: PutBucketNotificationConfigurationInput => PutBucketNotificationConfigurationOutput, ops::bucket_notification::put;
     put_bucket_tagging: PutBucketTaggingInput => PutBucketTaggingOutput, ops::bucket_tagging::put;
     put_bucket_versioning: PutBucketVersioningInput => PutBucketVersioningOutput, ops::bucket_versioning::put;
     put_object: PutObjectInput => PutObjectOutput, ops::put_object::call;

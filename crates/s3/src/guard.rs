@@ -33,6 +33,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("DeleteObjectTagging", "s3:DeleteObjectTagging"),
     ("DeleteObjects", "s3:DeleteObject"),
     ("GetBucketLocation", "s3:GetBucketLocation"),
+    ("GetBucketNotificationConfiguration", "s3:GetBucketNotification"),
     ("GetBucketTagging", "s3:GetBucketTagging"),
     ("GetBucketVersioning", "s3:GetBucketVersioning"),
     ("GetObject", "s3:GetObject"),
@@ -49,6 +50,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("ListObjects", "s3:ListBucket"),
     ("ListObjectsV2", "s3:ListBucket"),
     ("ListParts", "s3:ListMultipartUploadParts"),
+    ("PutBucketNotificationConfiguration", "s3:PutBucketNotification"),
     ("PutBucketTagging", "s3:PutBucketTagging"),
     ("PutBucketVersioning", "s3:PutBucketVersioning"),
     ("PutObject", "s3:PutObject"),
@@ -136,6 +138,8 @@ impl AskEverything {
         let context = &arrival.context;
         context.authority.check(&context.caller, &access, owner).await.map_err(Refusal::from)?;
         if let Some(bucket) = bucket {
+            let bucket =
+                if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin(operation))) } else { bucket };
             cx.extensions_mut().insert(bucket);
         }
         Ok(())

@@ -24,6 +24,7 @@ mod versions;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use headwater_events::Events;
 use headwater_objects::Objects;
 use headwater_wire::answer::s3_fault;
 use headwater_wire::{AnswerBody, Face, Fault, OperationRow, VerifiedRequest};
@@ -62,7 +63,6 @@ const REFUSED: &[&str] = &[
     "GetBucketLifecycleConfiguration",
     "GetBucketLogging",
     "GetBucketMetricsConfiguration",
-    "GetBucketNotificationConfiguration",
     "GetBucketOwnershipControls",
     "GetBucketPolicy",
     "GetBucketPolicyStatus",
@@ -87,7 +87,6 @@ const REFUSED: &[&str] = &[
     "PutBucketLifecycleConfiguration",
     "PutBucketLogging",
     "PutBucketMetricsConfiguration",
-    "PutBucketNotificationConfiguration",
     "PutBucketOwnershipControls",
     "PutBucketPolicy",
     "PutBucketReplication",
@@ -99,6 +98,12 @@ const REFUSED: &[&str] = &[
     "SelectObjectContent",
     "WriteGetObjectResponse",
 ];
+
+/// For the fuzz target `notification`: reads a notification configuration, which must not panic.
+#[doc(hidden)]
+pub fn fuzz_notification(document: &[u8]) {
+    ops::bucket_notification::fuzz(document);
+}
 
 /// The S3 face.
 pub struct S3Face {
@@ -112,9 +117,9 @@ impl std::fmt::Debug for S3Face {
 }
 
 impl S3Face {
-    /// The face over the engine.
-    pub fn new(objects: Objects) -> Self {
-        let mut builder = S3ServiceBuilder::new(Codec { objects: objects.clone() });
+    /// The face over the engines.
+    pub fn new(objects: Objects, events: Events) -> Self {
+        let mut builder = S3ServiceBuilder::new(Codec { objects: objects.clone(), events });
         builder.set_auth(RefuseSignatures);
         builder.set_access(AskEverything { objects });
         builder.set_host(Hosts);
@@ -189,6 +194,7 @@ fn without_body(mut answer: Response<AnswerBody>) -> Response<AnswerBody> {
 mod tests {
     use headwater_base::{Seams, Timestamp};
     use headwater_blob::memory::MemoryBlobs;
+    use headwater_events::{HttpCarrier, Options};
     use http::Request;
     use s3s::Body;
 
@@ -209,7 +215,10 @@ mod tests {
         let seams = Seams::simulated(Timestamp::from_ms(0), 1);
         let store = headwater_store::memory::open(seams.clone());
         let blobs = Arc::new(MemoryBlobs::new(seams.clone()));
-        let face = S3Face::new(Objects::without_sweep(store, blobs, seams));
+        let objects = Objects::without_sweep(store, blobs, seams.clone());
+        let carrier = Arc::new(HttpCarrier::new(seams));
+        let events = Events::without_tasks(objects.clone(), Options::default(), carrier);
+        let face = S3Face::new(objects, events);
         let signed = [
             (
                 "authorization",

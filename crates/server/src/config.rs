@@ -1,7 +1,9 @@
 //! What a node is told: a TOML file, and flags that change single fields.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use headwater_base::{AccountId, ByteSize};
 use headwater_identity::User;
@@ -30,6 +32,10 @@ pub struct Config {
     /// Streams (`*`: all) whose shards are held to AWS' limits: 1 MiB and 1,000 records a second in,
     /// 2 MiB and five reads a second out. None by default.
     pub limited_streams: Vec<String>,
+    /// How long, and how many, events of buckets wait for their destinations.
+    pub events: EventsConfig,
+    /// The addresses that stand for the destinations of bucket events.
+    pub event_targets: Vec<EventTargetConfig>,
     /// Who may sign requests, besides the root credentials.
     pub users: Vec<UserConfig>,
 }
@@ -67,6 +73,33 @@ impl QueriesConfig {
         }
         Ok(())
     }
+}
+
+/// The `[events]` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventsConfig {
+    /// Hours an event waits for its destination before it becomes a dead letter.
+    pub keep_hours: u32,
+    /// Events that wait for one destination, in MiB; beyond it the oldest become dead letters.
+    pub queue_mib: u32,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { keep_hours: 96, queue_mib: 256 }
+    }
+}
+
+/// One `[[event_targets]]` entry.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTargetConfig {
+    /// The destination, as notification configurations name it: a queue, a topic, a function, or
+    /// an account's default event bus.
+    pub arn: String,
+    /// The `http://` address its messages are posted to.
+    pub url: String,
 }
 
 /// One `[[users]]` entry.
@@ -134,6 +167,8 @@ impl Default for Config {
             body_memory_mib: 256,
             queries: QueriesConfig::default(),
             limited_streams: Vec::new(),
+            events: EventsConfig::default(),
+            event_targets: Vec::new(),
             users: Vec::new(),
         }
     }
@@ -172,7 +207,38 @@ impl Config {
         if self.body_memory_mib < 16 {
             return refused("body_memory_mib must be at least 16".into());
         }
+        self.check_events()?;
         self.queries.check()
+    }
+
+    fn check_events(&self) -> Result<(), ConfigError> {
+        if self.events.keep_hours == 0 || self.events.queue_mib == 0 {
+            return Err(ConfigError::Refused(
+                "events.keep_hours and events.queue_mib must be at least 1".into(),
+            ));
+        }
+        let mut arns = BTreeSet::new();
+        for target in self.event_options().targets {
+            let refused = |why: &str| ConfigError::Refused(format!("event target {}: {why}", target.arn));
+            target.check().map_err(|why| refused(&why))?;
+            if !arns.insert(target.arn.clone()) {
+                return Err(refused("it is listed twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The events' configuration as their engine takes it.
+    pub(crate) fn event_options(&self) -> headwater_events::Options {
+        let target = |target: &EventTargetConfig| headwater_events::Target {
+            arn: target.arn.clone(),
+            url: target.url.clone(),
+        };
+        headwater_events::Options {
+            targets: self.event_targets.iter().map(target).collect(),
+            keep: Duration::from_secs(u64::from(self.events.keep_hours) * 3600),
+            queue_bytes_max: u64::from(self.events.queue_mib) << 20,
+        }
     }
 
     /// Memory for bodies that are read whole.
@@ -223,6 +289,26 @@ mod tests {
         for bad in ["at_once = 0", "threads = 0", "memory_mib = 63"] {
             let config: Config = toml::from_str(&format!("[queries]\n{bad}\n")).unwrap();
             assert!(config.check().unwrap_err().to_string().contains("queries."), "{bad}");
+        }
+    }
+
+    #[test]
+    fn event_targets_are_read_and_checked() {
+        let arn = "arn:aws:sqs:eu-west-1:000000000001:q";
+        let target = |arn: &str, url: &str| format!("[[event_targets]]\narn = \"{arn}\"\nurl = \"{url}\"\n");
+        let good = format!("[events]\nkeep_hours = 1\n{}", target(arn, "http://127.0.0.1:9/q"));
+        let config: Config = toml::from_str(&good).unwrap();
+        assert!(config.check().is_ok());
+        assert_eq!(config.event_options().targets[0].arn, arn);
+        assert_eq!(config.event_options().keep, Duration::from_secs(3600));
+        for bad in [
+            target("queue", "http://127.0.0.1:9/q"),
+            target(arn, "https://127.0.0.1:9/q"),
+            target(arn, "http://127.0.0.1:9/q").repeat(2),
+            "[events]\nqueue_mib = 0\n".to_owned(),
+        ] {
+            let config: Config = toml::from_str(&bad).unwrap();
+            assert!(config.check().unwrap_err().to_string().contains("event"), "{bad}");
         }
     }
 

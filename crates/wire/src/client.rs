@@ -10,6 +10,7 @@
 //! times.
 
 mod events;
+mod post;
 mod sign;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 pub use events::Events;
+pub use post::Poster;
 pub use sign::{Credentials, SigningKeys, sign};
 
 use crate::Fault;
@@ -246,14 +248,19 @@ impl Client {
     }
 
     fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            reason = format!("{reason}: {cause}");
-            source = cause.source();
-        }
-        ClientError::Unreachable { endpoint: self.0.base.clone(), reason }
+        ClientError::Unreachable { endpoint: self.0.base.clone(), reason: chain(error) }
     }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    reason
 }
 
 /// The fault in a JSON service's answer: the code from the body or the header, without namespace

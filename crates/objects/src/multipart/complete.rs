@@ -10,7 +10,8 @@ use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::LayoutRecord;
 use crate::records::{decode, encode, keys};
 use crate::{
-    Bucket, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects, UploadId,
+    Bucket, Change, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects,
+    UploadId,
 };
 
 /// The smallest part that is not the last.
@@ -69,6 +70,7 @@ impl Objects {
             let mut commit = uploaded.commit(bucket, key, id);
             line.expect(&mut commit, condition);
             let record = line.append(&mut commit, record, None, &self.seams);
+            self.notify(&mut commit, bucket, key, Change::CreatedMultipart, record.touched());
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));

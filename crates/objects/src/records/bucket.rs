@@ -27,6 +27,9 @@ pub(crate) struct BucketRecord {
     /// Its object lock, if that is on.
     #[n(6)]
     pub(crate) lock: Option<LockRecord>,
+    /// Whether changes of its objects are events.
+    #[n(10)]
+    pub(crate) notifies: Option<bool>,
 }
 
 /// The value of a `BUCKET_TAGS` fact.
@@ -57,8 +60,11 @@ mod tests {
             deleting: false,
             versioning: None,
             lock: None,
+            notifies: None,
         };
         assert_eq!(hex::encode(encode(&record)), "018505182a6965752d776573742d311903e8f4");
+        let notifies = BucketRecord { notifies: Some(true), ..record.clone() };
+        assert_eq!(hex::encode(encode(&notifies)), "018b05182a6965752d776573742d311903e8f4f6f6f6f6f6f5");
         let versioned = BucketRecord {
             versioning: Some(StateRecord::Enabled),
             lock: Some(LockRecord { default: None }),
@@ -78,7 +84,7 @@ mod tests {
             let state = |suspended| if suspended { StateRecord::Suspended } else { StateRecord::Enabled };
             let versioning = suspended.map(state);
             let lock = suspended.map(|_| LockRecord { default: None });
-            let record = BucketRecord { incarnation, owner, region, created_ms, deleting, versioning, lock };
+            let record = BucketRecord { incarnation, owner, region, created_ms, deleting, versioning, lock, notifies: suspended };
             prop_assert_eq!(decode::<BucketRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }
 

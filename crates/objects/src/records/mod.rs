@@ -4,6 +4,7 @@
 pub(crate) mod bucket;
 pub(crate) mod keys;
 pub(crate) mod object;
+pub(crate) mod outbox;
 pub(crate) mod upload;
 pub(crate) mod version;
 

@@ -1,6 +1,7 @@
 //! The operations, one file each (very small related ones share one).
 
 pub(crate) mod abort_multipart_upload;
+pub(crate) mod bucket_notification;
 pub(crate) mod bucket_tagging;
 pub(crate) mod bucket_versioning;
 pub(crate) mod complete_multipart_upload;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use headwater_base::Seams;
 use headwater_delivery::Deliveries;
+use headwater_events::Events;
 use headwater_store::Store;
 use headwater_streams::Streams;
 use headwater_wire::answer::{self, REQUEST_ID};
@@ -37,6 +38,7 @@ pub(crate) struct Door {
     pub(super) store: Arc<dyn Store>,
     pub(super) streams: Streams,
     pub(super) deliveries: Deliveries,
+    pub(super) events: Events,
     pub(super) backups: Option<Backups>,
     pub(super) seams: Seams,
     pub(super) work: Work,
@@ -80,6 +82,7 @@ impl Door {
             store: house.engines.store,
             streams: house.engines.streams,
             deliveries: house.engines.deliveries,
+            events: house.engines.events,
             backups,
             seams,
             work,
