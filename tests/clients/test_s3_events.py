@@ -3,6 +3,7 @@ targets that are down do to them."""
 
 import json
 import random
+import socket
 import threading
 import time
 import urllib.parse
@@ -11,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import botocore.exceptions
 import pytest
-from conftest import ALICE, REGION, eventually, free_port
+from conftest import ALICE, REGION, eventually, free_port, query
 
 MIB = 1 << 20
 QUEUES = {name: f"arn:aws:sqs:{REGION}:{ALICE.account}:{name}" for name in ("main", "other", "down", "choosy")}
@@ -30,12 +31,18 @@ class Sink:
         self.messages = []
         self.status = lambda message: 200
         self.server = None
+        self.connections = set()
 
     def start(self):
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                with sink.lock:
+                    sink.connections.add(self.connection)
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
@@ -64,6 +71,14 @@ class Sink:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+        # Connections that are kept open would go on being served.
+        with self.lock:
+            connections, self.connections = self.connections, set()
+        for connection in connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def of(self, arn, bucket=None):
         with self.lock:
@@ -224,6 +239,15 @@ def test_versions_and_delete_markers(s3, sink, bucket):
         ("ObjectRemoved:Delete", first),
         ("ObjectRemoved:Delete", marker),
     ]
+
+
+def test_what_a_query_writes_is_told_too(s3, eventful, sink, bucket):
+    notify(s3, bucket, queue())
+    query(eventful.client("athena"), "SELECT 1 AS one", output=f"s3://{bucket}/results/")
+    records = wait_for(sink, QUEUES["main"], bucket, 1)
+    assert all(key_of(r).startswith("results/") for r in records)
+    assert {r["eventName"] for r in records} == {"ObjectCreated:Put"}
+    assert {r["userIdentity"]["principalId"] for r in records} == {"athena.amazonaws.com"}
 
 
 def test_what_fails_is_no_event(s3, sink, bucket):
