@@ -231,6 +231,8 @@ mod tests {
             created: Timestamp::from_ms(0),
             versioning: headwater_objects::Versioning::Enabled,
             lock,
+            notifies: false,
+            origin: None,
         };
         let held = ObjectLock { retention: None, hold: Some(true) };
         let locking = bucket(Some(headwater_objects::BucketLock::default()));
