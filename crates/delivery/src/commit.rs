@@ -179,6 +179,7 @@ impl Inner {
             let name = bucket.name.as_str();
             return Err(RunError::Waiting(format!("bucket {name:?} belongs to another account")));
         }
+        let bucket = bucket.for_service("firehose.amazonaws.com", &format!("{:016X}", delivery.incarnation));
         Ok(bucket)
     }
 }

@@ -155,6 +155,9 @@ pub struct TableWrite {
     earlier: Option<Written>,
 }
 
+/// Who is said to have written, in the events of the bucket.
+const WRITER: &str = "athena.amazonaws.com";
+
 /// What is to be committed, apart from the files. Shared across threads while it is committed,
 /// which open files can't be.
 #[derive(Debug)]
@@ -268,6 +271,7 @@ impl Intent {
         let known = self.known_partitions(&table, &touched).await?;
         let places = self.places(&table, &touched, &known);
         let bucket = self.objects.bucket(&self.place.bucket).await?;
+        let bucket = bucket.for_service(WRITER, &self.id);
         if matches!(self.target, TableTarget::Replace(_)) {
             self.stage_removals(&mut commit, &bucket, &places).await?;
         }

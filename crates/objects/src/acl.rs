@@ -10,7 +10,7 @@ use headwater_base::AccountId;
 use crate::records::acl::AclRecord;
 use crate::records::object::ObjectRecord;
 use crate::records::{decode, encode, keys};
-use crate::{Bucket, BucketConfig, ObjectError, ObjectKey, Objects, VersionId};
+use crate::{Bucket, BucketConfig, Change, ObjectError, ObjectKey, Objects, VersionId};
 
 /// The most grants of one list.
 pub const GRANTS_MAX: usize = 100;
@@ -125,6 +125,6 @@ impl Objects {
             record.acl = acl.map(AclRecord::of);
             Ok(())
         };
-        self.rewrite(bucket, key, version, change).await
+        self.rewrite(bucket, key, version, Some(Change::AclPut), change).await
     }
 }

@@ -15,7 +15,7 @@ use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, StoreError,
 use crate::records::bucket::{BucketRecord, Present, TagsRecord};
 use crate::records::version::{StateRecord, VersionedRecord};
 use crate::records::{decode, encode, keys};
-use crate::{BucketAccess, BucketLock, BucketName, ObjectError, Objects, Versioning};
+use crate::{BucketAccess, BucketLock, BucketName, ObjectError, Objects, Origin, Versioning};
 
 /// How often an operation starts over because others changed what it works on.
 pub(crate) const TRIES_MAX: usize = 16;
@@ -45,6 +45,10 @@ pub struct Bucket {
     pub lock: Option<BucketLock>,
     /// What the guard must know of it.
     pub access: BucketAccess,
+    /// Whether changes of its objects are events.
+    pub notifies: bool,
+    /// In whose hands it is: who its events say did it. Without one it is the node itself.
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl Objects {
@@ -89,6 +93,7 @@ impl Objects {
             versioning: None,
             lock: None,
             access: None,
+            notifies: None,
         }
     }
 
@@ -387,6 +392,8 @@ fn bucket_of(name: &BucketName, record: &BucketRecord) -> Result<Bucket, StoreEr
         versioning: record.versioning.map_or(Versioning::Never, Versioning::from),
         lock: record.lock.as_ref().map(BucketLock::from),
         access: record.access(),
+        notifies: record.notifies.unwrap_or(false),
+        origin: None,
     })
 }
 

@@ -9,7 +9,7 @@ use crate::object::Current;
 use crate::records::object::ObjectRecord;
 use crate::records::version::HistoryRecord;
 use crate::records::{encode, keys};
-use crate::{Bucket, Bypass, ObjectError, ObjectKey, ObjectLock, Objects, Retention, VersionId};
+use crate::{Bucket, Bypass, Change, ObjectError, ObjectKey, ObjectLock, Objects, Retention, VersionId};
 
 impl Objects {
     /// Replaces a version's tags; those of the current one if none is named. Returns which it is.
@@ -27,7 +27,8 @@ impl Objects {
             record.tags.clone_from(&tags);
             Ok(())
         };
-        self.rewrite(bucket, key, version, change).await
+        let event = if tags.is_empty() { Change::TaggingDelete } else { Change::TaggingPut };
+        self.rewrite(bucket, key, version, Some(event), change).await
     }
 
     /// Replaces or removes a version's retention; that of the current one if none is named.
@@ -53,7 +54,7 @@ impl Objects {
             ObjectLock { retention, ..lock }.write(record);
             Ok(())
         };
-        self.rewrite(bucket, key, version, change).await
+        self.rewrite(bucket, key, version, Some(Change::RetentionPut), change).await
     }
 
     /// Puts a version's legal hold on or takes it off; that of the current one if none is named.
@@ -72,15 +73,17 @@ impl Objects {
             record.hold = Some(hold);
             Ok(())
         };
-        self.rewrite(bucket, key, version, change).await
+        self.rewrite(bucket, key, version, None, change).await
     }
 
-    /// Rewrites the record of a version: the row, and its copy if it is the newest.
+    /// Rewrites the record of a version: the row, and its copy if it is the newest. `event` says
+    /// what that is to those who are notified, if anything.
     pub(crate) async fn rewrite(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         version: Option<VersionId>,
+        event: Option<Change>,
         change: impl Fn(&mut ObjectRecord) -> Result<(), ObjectError>,
     ) -> Result<VersionId, ObjectError> {
         let mut tries = self.tries(bucket, key).await?;
@@ -104,6 +107,9 @@ impl Objects {
             commit.stage(|c| c.put(fact, encode(&record)));
             if is_newest {
                 commit.stage(|c| c.put(current, encode(&record)));
+            }
+            if let Some(event) = event {
+                self.notify(&mut commit, bucket, key, event, record.touched().without_size());
             }
             match self.store.commit(commit).await {
                 Ok(_) => return Ok(id),

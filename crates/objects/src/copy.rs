@@ -11,7 +11,7 @@ use crate::object::Current;
 use crate::put::{check_lock, new_record};
 use crate::records::keys;
 use crate::records::object::PlaceRecord;
-use crate::{Attributes, Bucket, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects};
+use crate::{Attributes, Bucket, Change, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects};
 
 impl Objects {
     /// Copies `source`, the version that was read, to `key`. The copy has `attributes`; ETag and
@@ -44,6 +44,7 @@ impl Objects {
             line.expect(&mut commit, condition);
             let record = copied(&original, attributes.clone(), now);
             let record = line.append(&mut commit, record, body, &self.seams);
+            self.notify(&mut commit, to, key, Change::CreatedCopy, record.touched());
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));

@@ -7,14 +7,15 @@ use headwater_store::{Commit, CommitError};
 
 use crate::history::{Line, object_bytes};
 use crate::object::Current;
+use crate::outbox::Touched;
 use crate::put::{new_record, target_of_place};
 use crate::records::keys;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::version::HistoryRecord;
-use crate::usage::Change;
+use crate::usage::Growth;
 use crate::{
-    Attributes, Bucket, Bypass, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId,
-    Versioning,
+    Attributes, Bucket, Bypass, Change, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects,
+    VersionId, Versioning,
 };
 
 /// How many deletes are under way at once where each needs a commit of its own.
@@ -131,10 +132,12 @@ impl Objects {
             line.expect(&mut commit, &Condition::Anything);
             gone.expect(&mut commit, gone.fact_key(bucket.incarnation, key));
             self.add_removal(&mut commit, bucket, key, &line, &gone).await?;
+            let named = (line.standing.versioning != Versioning::Never).then_some(version);
+            self.notify(&mut commit, bucket, key, Change::Removed, Touched::version(named));
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(target_of_place(&gone.record.place));
-                    let change = Change::of_object(object_bytes(&gone.record), None);
+                    let change = Growth::of_object(object_bytes(&gone.record), None);
                     self.books.note(bucket.incarnation, committed.lsn, change);
                     return Ok(deletion);
                 }
@@ -187,12 +190,13 @@ impl Objects {
     async fn delete_together(&self, bucket: &Bucket, gone: &[Removal]) -> Result<bool, ObjectError> {
         let standing = self.standing(bucket).await?;
         let mut commit = Commit::new().freeing();
-        let (mut targets, mut change) = (Vec::new(), Change::default());
+        let (mut targets, mut change) = (Vec::new(), Growth::default());
         for removal in gone.iter().filter(|removal| removal.is_simple()) {
             let line = self.line(bucket, &removal.key, standing).await?;
             if let Some(plain) = &line.current {
                 line.remove_plain(&mut commit, plain);
                 change.add(line.change(None));
+                self.notify(&mut commit, bucket, line.key, Change::Removed, Touched::default());
                 targets.push(target_of_place(&plain.record.place));
             }
         }
@@ -243,12 +247,14 @@ impl Objects {
         if line.standing.versioning == Versioning::Never {
             if let Some(plain) = &line.current {
                 line.remove_plain(commit, plain);
+                self.notify(commit, bucket, line.key, Change::Removed, Touched::default());
                 commit.stage(Commit::freeing);
             }
             return Deletion { version: None, marker: false };
         }
         commit.stage(|c| c.expect_present(keys::guard(bucket.incarnation)));
         let marker = line.append(commit, marker(now), None, &self.seams);
+        self.notify(commit, bucket, line.key, Change::MarkerCreated, Touched::version(Some(marker.id())));
         Deletion { version: Some(marker.id()), marker: true }
     }
 

@@ -29,7 +29,7 @@ use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::version::{HistoryRecord, StateRecord, VersionedRecord};
 use crate::records::{decode, encode, keys};
 use crate::sweep::Target;
-use crate::usage::Change;
+use crate::usage::Growth;
 use crate::{Bucket, Bypass, Condition, ObjectError, ObjectKey, Objects, Versioning};
 
 /// How a bucket stands, as a commit must find it again.
@@ -58,7 +58,7 @@ impl Standing {
 #[derive(Debug)]
 pub(crate) struct Line<'a> {
     incarnation: u64,
-    key: &'a ObjectKey,
+    pub(crate) key: &'a ObjectKey,
     pub(crate) standing: Standing,
     pub(crate) history: Option<(HistoryRecord, Lsn)>,
     /// What GET sees.
@@ -190,9 +190,9 @@ impl Line<'_> {
     }
 
     /// What the books change when the key becomes `record`, or loses what would be replaced.
-    pub(crate) fn change(&self, record: Option<&ObjectRecord>) -> Change {
+    pub(crate) fn change(&self, record: Option<&ObjectRecord>) -> Growth {
         let old = self.replaced().and_then(|old| object_bytes(&old.record));
-        Change::of_object(old, record.and_then(object_bytes))
+        Growth::of_object(old, record.and_then(object_bytes))
     }
 
     /// Whether what would be replaced may be.

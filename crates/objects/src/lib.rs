@@ -31,6 +31,7 @@ mod lock;
 mod multipart;
 mod name;
 mod object;
+mod outbox;
 mod put;
 mod read;
 mod records;
@@ -61,6 +62,7 @@ pub use multipart::{
 };
 pub use name::{BucketName, ObjectKey, UploadId};
 pub use object::{Attributes, Checksums, ObjectInfo};
+pub use outbox::{Change, ChangeEvent, Origin, OutboxRow};
 pub use put::Condition;
 pub use read::ObjectReader;
 pub use references::{blob_references, referenced_blob};

@@ -29,7 +29,7 @@ use crate::records::upload::{PartRecord, UploadRecord};
 use crate::records::{decode, encode, keys};
 use crate::stage::Place;
 use crate::sweep::Target;
-use crate::usage::Change;
+use crate::usage::Growth;
 use crate::{
     Attributes, Bucket, ChecksumAlgorithm, ObjectError, ObjectKey, ObjectLock, Objects, StagedBody, UploadId,
 };
@@ -176,7 +176,7 @@ impl Objects {
             if let Some(reference) = reference(&record.place, &part) {
                 commit.stage(|c| c.put(reference, encode(&Present {})));
             }
-            let change = Change::of_bytes(old.as_ref().map(|old| old.size), Some(record.size));
+            let change = Growth::of_bytes(old.as_ref().map(|old| old.size), Some(record.size));
             let replaced = old.map(|old| old.place).filter(|place| *place != record.place);
             if let Some(place) = &replaced {
                 release(&mut commit, place, &part);
@@ -211,7 +211,7 @@ impl Objects {
         let held: u64 = self.part_rows(id).await?.iter().map(|(_, _, part)| part.size).sum();
         match self.store.commit(commit).await {
             Ok(committed) => {
-                self.books.note(bucket.incarnation, committed.lsn, Change::of_bytes(Some(held), None));
+                self.books.note(bucket.incarnation, committed.lsn, Growth::of_bytes(Some(held), None));
                 // Its reference is stale now: that is how the sweep finds it, also after a crash.
                 self.doomed.push(Some(Target::Upload(id.0)));
                 Ok(())

@@ -85,6 +85,7 @@ impl Objects {
         commit.stage(|c| c.expect_present(keys::guard(bucket.incarnation)));
         line.expect(commit, &Condition::Anything);
         let record = line.append(commit, record, inline_of(body), &self.seams);
+        self.notify(commit, bucket, key, Self::put_change(bucket), record.touched());
         self.doomed.push(line.let_go(&record));
         self.books.note_staged(bucket.incarnation, line.change(Some(&record)));
         Ok(())
@@ -128,6 +129,7 @@ impl Objects {
             let mut commit = Commit::new().expect_present(keys::guard(bucket.incarnation));
             line.expect(&mut commit, condition);
             let record = line.append(&mut commit, record.clone(), inline_of(body), &self.seams);
+            self.notify(&mut commit, bucket, key, Self::put_change(bucket), record.touched());
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));

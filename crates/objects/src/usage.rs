@@ -51,12 +51,12 @@ pub struct BucketUsage {
 
 /// A change of what a bucket holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Change {
+pub(crate) struct Growth {
     pub(crate) objects: i64,
     pub(crate) bytes: i64,
 }
 
-impl Change {
+impl Growth {
     /// From an object (or part) of `old` bytes, if there was one, to one of `new`.
     pub(crate) fn of_object(old: Option<u64>, new: Option<u64>) -> Self {
         Self {
@@ -93,9 +93,9 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 struct Entry {
     /// What it holds.
-    held: Change,
+    held: Growth,
     /// What is on its way in.
-    claimed: Change,
+    claimed: Growth,
     /// What commits up to this one did is in `held`.
     upto: Lsn,
     counted: Option<Timestamp>,
@@ -110,8 +110,8 @@ struct Counting {
     incarnation: u64,
     /// The snapshot's commit; what is noted before that is known waits.
     snapshot: Option<Lsn>,
-    waiting: Vec<(Lsn, Change)>,
-    since: Change,
+    waiting: Vec<(Lsn, Growth)>,
+    since: Growth,
 }
 
 impl Books {
@@ -124,7 +124,7 @@ impl Books {
     }
 
     /// Notes what the commit `lsn` did.
-    pub(crate) fn note(&self, incarnation: u64, lsn: Lsn, change: Change) {
+    pub(crate) fn note(&self, incarnation: u64, lsn: Lsn, change: Growth) {
         let mut inner = self.inner();
         let entry = inner.buckets.entry(incarnation).or_default();
         // A count that ended meanwhile has seen it.
@@ -142,13 +142,13 @@ impl Books {
     }
 
     /// Notes what a commit will do that somebody else makes.
-    pub(crate) fn note_staged(&self, incarnation: u64, change: Change) {
+    pub(crate) fn note_staged(&self, incarnation: u64, change: Growth) {
         self.note(incarnation, Lsn(u64::MAX), change);
     }
 
     fn begin_count(&self, incarnation: u64) {
         let counting =
-            Counting { incarnation, snapshot: None, waiting: Vec::new(), since: Change::default() };
+            Counting { incarnation, snapshot: None, waiting: Vec::new(), since: Growth::default() };
         self.inner().counting = Some(counting);
     }
 
@@ -165,7 +165,7 @@ impl Books {
     }
 
     /// The snapshot held `counted`.
-    fn end_count(&self, counted: Change, now: Timestamp) {
+    fn end_count(&self, counted: Growth, now: Timestamp) {
         let mut inner = self.inner();
         let Some(counting) = inner.counting.take() else { return };
         let entry = inner.buckets.entry(counting.incarnation).or_default();
@@ -183,7 +183,7 @@ impl Books {
             return;
         }
         if let Some(record) = record {
-            let held = Change { objects: record.objects as i64, bytes: record.bytes as i64 };
+            let held = Growth { objects: record.objects as i64, bytes: record.bytes as i64 };
             entry.held.add(held);
             entry.counted = Some(Timestamp::from_ms(record.counted_ms));
         }
@@ -217,7 +217,7 @@ impl Books {
     /// Forgets buckets that are gone.
     fn keep_only(&self, there: &HashSet<u64>) {
         self.inner().buckets.retain(|incarnation, entry| {
-            there.contains(incarnation) || entry.claimed != Change::default() || entry.counted.is_none()
+            there.contains(incarnation) || entry.claimed != Growth::default() || entry.counted.is_none()
         });
     }
 
@@ -307,8 +307,8 @@ mod tests {
         (entry.held.objects, entry.held.bytes)
     }
 
-    fn put(bytes: u64) -> Change {
-        Change::of_object(None, Some(bytes))
+    fn put(bytes: u64) -> Growth {
+        Growth::of_object(None, Some(bytes))
     }
 
     #[test]
@@ -320,14 +320,14 @@ mod tests {
         books.note(1, Lsn(6), put(100));
         books.note(1, Lsn(8), put(1000));
         books.count_from(Lsn(7));
-        books.note(1, Lsn(9), Change::of_object(Some(10), None));
+        books.note(1, Lsn(9), Growth::of_object(Some(10), None));
         books.note(2, Lsn(10), put(7));
-        books.end_count(Change { objects: 2, bytes: 110 }, Timestamp::from_ms(1));
+        books.end_count(Growth { objects: 2, bytes: 110 }, Timestamp::from_ms(1));
         assert_eq!(held(&books), (2, 1100));
         // Told late: the count has seen it.
         books.note(1, Lsn(7), put(5));
         assert_eq!(held(&books), (2, 1100));
-        books.note(1, Lsn(11), Change::of_object(Some(1000), Some(1)));
+        books.note(1, Lsn(11), Growth::of_object(Some(1000), Some(1)));
         assert_eq!(held(&books), (2, 101));
     }
 
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn figures_never_go_below_nothing() {
         let books = Books::default();
-        books.note(1, Lsn(5), Change::of_object(Some(10), None));
+        books.note(1, Lsn(5), Growth::of_object(Some(10), None));
         books.load(1, None);
         assert_eq!(books.take_changed(10), [(1, UsageRecord { objects: 0, bytes: 0, counted_ms: 0 })]);
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use headwater_objects::Origin;
 use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, VerifiedRequest};
 use http::header::{self, HeaderName};
 use http::request::Parts;
@@ -17,8 +18,8 @@ use s3s::dto::{Range, Timestamp, TimestampFormat};
 use s3s::{Body, S3Error};
 
 use crate::fault::Refusal;
-use crate::standing::Standing;
 use crate::post::{self, Reply};
+use crate::standing::Standing;
 
 /// What s3s would act on and `wire` has dealt with.
 const DEALT_WITH: [HeaderName; 4] = [
@@ -167,6 +168,23 @@ impl Arrival {
     /// Whose the request's bucket is, once that is known.
     pub(crate) fn bucket_owner(&self) -> Option<String> {
         self.bucket_owner.get().cloned()
+    }
+
+    /// What events of this request's changes say of it.
+    pub(crate) fn origin(&self, operation: &str) -> Origin {
+        let (context, caller) = (&self.context, &self.context.caller);
+        let account = caller.account.to_string();
+        let is_root = caller.user == "root";
+        let principal = if is_root { account.clone() } else { format!("AWS:{}", caller.access_key) };
+        Origin {
+            principal,
+            requester: account,
+            source_ip: context.source_ip.to_string(),
+            request_id: context.request_id.to_string(),
+            host_id: context.request_id.to_string(),
+            is_form: operation == "PostObject",
+            is_lifecycle: false,
+        }
     }
 
     /// A refusal as the codec writes it, with the request's id.

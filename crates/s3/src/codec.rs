@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use headwater_events::Events;
 use headwater_objects::{Bucket, Objects};
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
@@ -15,6 +16,7 @@ use crate::standing::Standing;
 #[derive(Debug)]
 pub(crate) struct Codec {
     pub(crate) objects: Objects,
+    pub(crate) events: Events,
 }
 
 impl Codec {
@@ -105,6 +107,7 @@ operations! {
     get_bucket_policy: GetBucketPolicyInput => GetBucketPolicyOutput, ops::bucket_policy::get;
     get_bucket_policy_status: GetBucketPolicyStatusInput => GetBucketPolicyStatusOutput, ops::bucket_policy::status;
     get_bucket_request_payment: GetBucketRequestPaymentInput => GetBucketRequestPaymentOutput, ops::request_payment::get;
+    get_bucket_notification_configuration: GetBucketNotificationConfigurationInput => GetBucketNotificationConfigurationOutput, ops::bucket_notification::get;
     get_bucket_tagging: GetBucketTaggingInput => GetBucketTaggingOutput, ops::bucket_tagging::get;
     get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput, ops::bucket_versioning::get;
     get_object: GetObjectInput => GetObjectOutput, ops::get_object::call;
@@ -138,6 +141,7 @@ operations! {
     put_bucket_ownership_controls: PutBucketOwnershipControlsInput => PutBucketOwnershipControlsOutput, ops::ownership_controls::put;
     put_bucket_policy: PutBucketPolicyInput => PutBucketPolicyOutput, ops::bucket_policy::put;
     put_bucket_request_payment: PutBucketRequestPaymentInput => PutBucketRequestPaymentOutput, ops::request_payment::put;
+    put_bucket_notification_configuration: PutBucketNotificationConfigurationInput => PutBucketNotificationConfigurationOutput, ops::bucket_notification::put;
     put_bucket_tagging: PutBucketTaggingInput => PutBucketTaggingOutput, ops::bucket_tagging::put;
     put_bucket_versioning: PutBucketVersioningInput => PutBucketVersioningOutput, ops::bucket_versioning::put;
     put_object: PutObjectInput => PutObjectOutput, ops::put_object::call;

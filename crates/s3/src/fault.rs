@@ -123,12 +123,6 @@ impl From<Fault> for Refusal {
     }
 }
 
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        Self::client(refusal.code, refusal.message).with_status(refusal.status)
-    }
-}
-
 impl From<Refusal> for S3Error {
     fn from(refusal: Refusal) -> Self {
         let code = S3ErrorCode::from_bytes(refusal.code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);

@@ -54,6 +54,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("GetBucketPolicy", "s3:GetBucketPolicy"),
     ("GetBucketPolicyStatus", "s3:GetBucketPolicyStatus"),
     ("GetBucketRequestPayment", "s3:GetBucketRequestPayment"),
+    ("GetBucketNotificationConfiguration", "s3:GetBucketNotification"),
     ("GetBucketTagging", "s3:GetBucketTagging"),
     ("GetBucketVersioning", "s3:GetBucketVersioning"),
     ("GetObject", "s3:GetObject"),
@@ -88,6 +89,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("PutBucketPolicy", "s3:PutBucketPolicy"),
     ("PutBucketRequestPayment", "s3:PutBucketRequestPayment"),
     ("PostObject", "s3:PutObject"),
+    ("PutBucketNotificationConfiguration", "s3:PutBucketNotification"),
     ("PutBucketTagging", "s3:PutBucketTagging"),
     ("PutBucketVersioning", "s3:PutBucketVersioning"),
     ("PutObject", "s3:PutObject"),
@@ -161,6 +163,8 @@ impl AskEverything {
             return self.admit_without_bucket(cx, arrival, action).await;
         };
         let bucket = find(&self.objects, &name).await?;
+        let bucket =
+            if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin(operation))) } else { bucket };
         arrival.note_bucket_owner(arrival.context.authority.canonical_id(bucket.owner));
         cors::note(&self.objects, arrival, &bucket, cx.method(), cx.headers()).await?;
         check_expected_owner(cx.headers(), "x-amz-expected-bucket-owner", Some(&bucket))?;

@@ -23,15 +23,16 @@ mod keys;
 mod lock;
 mod ops;
 mod payer;
-mod standing;
 mod post;
 pub mod post_policy;
+mod standing;
 mod tags;
 mod versions;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use headwater_events::Events;
 use headwater_objects::Objects;
 use headwater_wire::answer::s3_fault;
 use headwater_wire::{AnswerBody, Face, Fault, OperationRow, VerifiedRequest};
@@ -54,13 +55,11 @@ const REFUSED: &[&str] = &[
     "DeleteBucketWebsite",
     "GetBucketEncryption",
     "GetBucketLifecycleConfiguration",
-    "GetBucketNotificationConfiguration",
     "GetBucketReplication",
     "GetBucketWebsite",
     "GetObjectTorrent",
     "PutBucketEncryption",
     "PutBucketLifecycleConfiguration",
-    "PutBucketNotificationConfiguration",
     "PutBucketReplication",
     "PutBucketWebsite",
     "RestoreObject",
@@ -76,6 +75,12 @@ pub fn fuzz_access(xml: &[u8], header: &str, origin: &str) {
     cors::fuzz(xml, origin);
 }
 
+/// For the fuzz target `notification`: reads a notification configuration, which must not panic.
+#[doc(hidden)]
+pub fn fuzz_notification(document: &[u8]) {
+    ops::bucket_notification::fuzz(document);
+}
+
 /// The S3 face.
 pub struct S3Face {
     service: S3Service,
@@ -89,9 +94,9 @@ impl std::fmt::Debug for S3Face {
 }
 
 impl S3Face {
-    /// The face over the engine.
-    pub fn new(objects: Objects) -> Self {
-        let mut builder = S3ServiceBuilder::new(Codec { objects: objects.clone() });
+    /// The face over the engines.
+    pub fn new(objects: Objects, events: Events) -> Self {
+        let mut builder = S3ServiceBuilder::new(Codec { objects: objects.clone(), events });
         builder.set_auth(RefuseSignatures);
         builder.set_access(AskEverything { objects: objects.clone() });
         builder.set_host(Hosts);
@@ -177,6 +182,7 @@ fn without_body(mut answer: Response<AnswerBody>) -> Response<AnswerBody> {
 mod tests {
     use headwater_base::{Seams, Timestamp};
     use headwater_blob::memory::MemoryBlobs;
+    use headwater_events::{HttpCarrier, Options};
     use http::Request;
     use s3s::Body;
 
@@ -197,7 +203,10 @@ mod tests {
         let seams = Seams::simulated(Timestamp::from_ms(0), 1);
         let store = headwater_store::memory::open(seams.clone());
         let blobs = Arc::new(MemoryBlobs::new(seams.clone()));
-        let face = S3Face::new(Objects::without_sweep(store, blobs, seams));
+        let objects = Objects::without_sweep(store, blobs, seams.clone());
+        let carrier = Arc::new(HttpCarrier::new(seams));
+        let events = Events::without_tasks(objects.clone(), Options::default(), carrier);
+        let face = S3Face::new(objects, events);
         let signed = [
             (
                 "authorization",

@@ -221,6 +221,8 @@ mod tests {
             access: headwater_objects::BucketAccess::default(),
             versioning: headwater_objects::Versioning::Enabled,
             lock,
+            notifies: false,
+            origin: None,
         };
         let held = ObjectLock { retention: None, hold: Some(true) };
         let locking = bucket(Some(headwater_objects::BucketLock::default()));

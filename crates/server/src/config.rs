@@ -1,6 +1,6 @@
 //! What a node is told: a TOML file, and flags that change single fields.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,10 @@ pub struct Config {
     pub buckets: Vec<BucketConfig>,
     /// How stored bodies are read again.
     pub scrub: ScrubConfig,
+    /// How long, and how many, events of buckets wait for their destinations.
+    pub events: EventsConfig,
+    /// The addresses that stand for the destinations of bucket events.
+    pub event_targets: Vec<EventTargetConfig>,
     /// Who may sign requests, besides the root credentials.
     pub users: Vec<UserConfig>,
 }
@@ -123,6 +127,33 @@ impl QueriesConfig {
     }
 }
 
+/// The `[events]` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventsConfig {
+    /// Hours an event waits for its destination before it becomes a dead letter.
+    pub keep_hours: u32,
+    /// Events that wait for one destination, in MiB; beyond it the oldest become dead letters.
+    pub queue_mib: u32,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { keep_hours: 96, queue_mib: 256 }
+    }
+}
+
+/// One `[[event_targets]]` entry.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTargetConfig {
+    /// The destination, as notification configurations name it: a queue, a topic, a function, or
+    /// an account's default event bus.
+    pub arn: String,
+    /// The `http://` address its messages are posted to.
+    pub url: String,
+}
+
 /// One `[[users]]` entry.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +222,8 @@ impl Default for Config {
             limited_streams: Vec::new(),
             buckets: Vec::new(),
             scrub: ScrubConfig::default(),
+            events: EventsConfig::default(),
+            event_targets: Vec::new(),
             users: Vec::new(),
         }
     }
@@ -230,7 +263,38 @@ impl Config {
             return refused("body_memory_mib must be at least 16".into());
         }
         self.quotas()?;
+        self.check_events()?;
         self.queries.check()
+    }
+
+    fn check_events(&self) -> Result<(), ConfigError> {
+        if self.events.keep_hours == 0 || self.events.queue_mib == 0 {
+            return Err(ConfigError::Refused(
+                "events.keep_hours and events.queue_mib must be at least 1".into(),
+            ));
+        }
+        let mut arns = BTreeSet::new();
+        for target in self.event_options().targets {
+            let refused = |why: &str| ConfigError::Refused(format!("event target {}: {why}", target.arn));
+            target.check().map_err(|why| refused(&why))?;
+            if !arns.insert(target.arn.clone()) {
+                return Err(refused("it is listed twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The events' configuration as their engine takes it.
+    pub(crate) fn event_options(&self) -> headwater_events::Options {
+        let target = |target: &EventTargetConfig| headwater_events::Target {
+            arn: target.arn.clone(),
+            url: target.url.clone(),
+        };
+        headwater_events::Options {
+            targets: self.event_targets.iter().map(target).collect(),
+            keep: Duration::from_secs(u64::from(self.events.keep_hours) * 3600),
+            queue_bytes_max: u64::from(self.events.queue_mib) << 20,
+        }
     }
 
     /// Memory for bodies that are read whole.
@@ -336,12 +400,33 @@ mod tests {
         ] {
             assert!(read(bad).check().unwrap_err().to_string().contains("bucket "), "{bad}");
         }
-}
+    }
 
+    #[test]
     fn tls_takes_both_files() {
         let config: Config = toml::from_str("[tls]\ncert = \"a.pem\"\nkey = \"b.pem\"\n").unwrap();
         assert_eq!(config.tls.unwrap().key, Path::new("b.pem"));
         assert!(toml::from_str::<Config>("[tls]\ncert = \"a.pem\"\n").is_err());
+    }
+
+    #[test]
+    fn event_targets_are_read_and_checked() {
+        let arn = "arn:aws:sqs:eu-west-1:000000000001:q";
+        let target = |arn: &str, url: &str| format!("[[event_targets]]\narn = \"{arn}\"\nurl = \"{url}\"\n");
+        let good = format!("[events]\nkeep_hours = 1\n{}", target(arn, "http://127.0.0.1:9/q"));
+        let config: Config = toml::from_str(&good).unwrap();
+        assert!(config.check().is_ok());
+        assert_eq!(config.event_options().targets[0].arn, arn);
+        assert_eq!(config.event_options().keep, Duration::from_secs(3600));
+        for bad in [
+            target("queue", "http://127.0.0.1:9/q"),
+            target(arn, "https://127.0.0.1:9/q"),
+            target(arn, "http://127.0.0.1:9/q").repeat(2),
+            "[events]\nqueue_mib = 0\n".to_owned(),
+        ] {
+            let config: Config = toml::from_str(&bad).unwrap();
+            assert!(config.check().unwrap_err().to_string().contains("event"), "{bad}");
+        }
     }
 
     #[test]

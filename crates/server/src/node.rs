@@ -138,6 +138,7 @@ impl Node {
             spill,
             users,
             limited_streams,
+            events: config.event_options(),
             seams: seams.clone(),
             work: work.clone(),
         };

@@ -8,6 +8,7 @@ use headwater_base::Seams;
 use headwater_blob::Blobs;
 use headwater_catalog::{Catalog, QueryEngine};
 use headwater_delivery::Deliveries;
+use headwater_events::{Events, HttpCarrier};
 use headwater_firehose::Firehose;
 use headwater_glue::Glue;
 use headwater_identity::{Guard, Sts, Users};
@@ -48,6 +49,8 @@ pub(crate) struct Ground {
     pub(crate) users: Users,
     /// Streams whose shards are held to AWS' limits.
     pub(crate) limited_streams: Vec<String>,
+    /// Where events of buckets go, and how long they wait.
+    pub(crate) events: headwater_events::Options,
     pub(crate) seams: Seams,
     pub(crate) work: Work,
 }
@@ -61,6 +64,8 @@ pub struct Engines {
     pub streams: Streams,
     /// Buckets and objects.
     pub objects: Objects,
+    /// What buckets notify about, and its delivery.
+    pub events: Events,
     /// Databases, tables, partitions.
     pub catalog: Catalog,
     /// Deliveries and their ledger.
@@ -74,10 +79,12 @@ pub struct Engines {
 /// # Errors
 /// When the query engine's threads cannot be started.
 pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
-    let Ground { store, blobs, objects, queries: config, spill, users, limited_streams, seams, work } =
+    let Ground { store, blobs, objects, queries: config, spill, users, limited_streams, events, seams, work } =
         ground;
     let streams = Streams::new(store.clone(), seams.clone(), &work);
     let objects = Objects::new(store.clone(), blobs, seams.clone(), &work, objects);
+    let carrier = Arc::new(HttpCarrier::new(seams.clone()));
+    let events = Events::new(objects.clone(), events, carrier, &work);
     let catalog = Catalog::new(store.clone(), seams.clone());
     let deliveries = Deliveries::new(
         store.clone(),
@@ -107,13 +114,13 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
     };
     let glue = Glue::new(glue, &work);
     let leases = Leases::new(store.clone(), seams, &work);
-    let engines = Engines { queries, store, streams, objects, catalog, deliveries };
+    let engines = Engines { queries, store, streams, objects, events, catalog, deliveries };
     let faces: FaceList = vec![
         Arc::new(Kinesis::new(engines.streams.clone()).with_limits_for(limited_streams)),
         Arc::new(Firehose::new(engines.deliveries.clone())),
         Arc::new(glue),
         Arc::new(athena),
-        Arc::new(S3Face::new(engines.objects.clone())),
+        Arc::new(S3Face::new(engines.objects.clone(), engines.events.clone())),
         Arc::new(leases),
         Arc::new(Monitoring::new()),
         Arc::new(Sts),

@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 /// The ordinal of a kind of fact. Each engine owns a block: `0x00..` store, `0x01..` streams,
 /// `0x02..` objects, `0x03..` catalog, `0x04..` delivery, `0x05..` identity, `0x06..` glue,
-/// `0x07..` athena, `0x08..` blob references, `0x09..` query, `0x0a..` leases.
+/// `0x07..` athena, `0x08..` blob references, `0x09..` query, `0x0a..` leases, `0x0b..`
+/// events.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Kind(pub u16);
 

@@ -10,6 +10,7 @@
 //! times.
 
 mod events;
+mod post;
 mod sign;
 mod tls;
 
@@ -24,6 +25,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 pub use events::Events;
+pub use post::Poster;
 pub use sign::{Credentials, SigningKeys, sign};
 pub use tls::Trust;
 
@@ -306,14 +308,19 @@ impl Client {
         if let Some(reason) = tls::distrust(error) {
             return ClientError::Untrusted { endpoint, reason };
         }
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            reason = format!("{reason}: {cause}");
-            source = cause.source();
-        }
-        ClientError::Unreachable { endpoint, reason }
+        ClientError::Unreachable { endpoint, reason: chain(error) }
     }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    reason
 }
 
 /// The fault in the answer of a JSON or CBOR service: the code from the body or the header, without

@@ -140,6 +140,7 @@ const BLOCKS: &[(u16, &str)] = &[
     (0x08, "crates/objects/"),
     (0x09, "crates/query/"),
     (0x0a, "crates/leases/"),
+    (0x0b, "crates/events/"),
     (0x0f, "sim/"),
 ];
 

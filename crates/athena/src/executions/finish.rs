@@ -42,6 +42,7 @@ impl Executions {
             .place(&execution.key.scope, &execution.row.output_location)
             .await
             .map_err(|fault| QueryError::User(format!("GENERIC_USER_ERROR: {}", fault.message)))?;
+        let bucket = bucket.for_service("athena.amazonaws.com", &execution.key.id);
         let kind = outcome.kind;
         let substatement = outcome.substatement;
         let scanned = Arc::clone(&outcome.bytes_scanned);

@@ -9,9 +9,10 @@ use crate::put::{new_record, release, target_of_place};
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::LayoutRecord;
 use crate::records::{decode, encode, keys};
-use crate::usage::Change;
+use crate::usage::Growth;
 use crate::{
-    Bucket, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects, UploadId,
+    Bucket, Change, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects,
+    UploadId,
 };
 
 /// The smallest part that is not the last.
@@ -70,11 +71,12 @@ impl Objects {
             let mut commit = uploaded.commit(bucket, key, id);
             line.expect(&mut commit, condition);
             let record = line.append(&mut commit, record, None, &self.seams);
+            self.notify(&mut commit, bucket, key, Change::CreatedMultipart, record.touched());
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));
                     let mut change = line.change(Some(&record));
-                    change.add(Change::of_bytes(Some(uploaded.bytes()), None));
+                    change.add(Growth::of_bytes(Some(uploaded.bytes()), None));
                     self.books.note(bucket.incarnation, committed.lsn, change);
                     let left_over =
                         uploaded.left_over.iter().map(|(_, _, part)| target_of_place(&part.place));

@@ -32,6 +32,9 @@ pub(crate) struct BucketRecord {
     /// What the guard must know, as bits; absent while it is as in a new bucket.
     #[n(7)]
     pub(crate) access: Option<u32>,
+    /// Whether changes of its objects are events.
+    #[n(10)]
+    pub(crate) notifies: Option<bool>,
 }
 
 impl BucketRecord {
@@ -76,10 +79,13 @@ mod tests {
             versioning: None,
             lock: None,
             access: None,
+            notifies: None,
         };
         assert_eq!(hex::encode(encode(&record)), "018505182a6965752d776573742d311903e8f4");
         let open = BucketRecord { access: Some(0x40), ..record.clone() };
         assert_eq!(hex::encode(encode(&open)), "018805182a6965752d776573742d311903e8f4f6f61840");
+        let notifies = BucketRecord { notifies: Some(true), ..record.clone() };
+        assert_eq!(hex::encode(encode(&notifies)), "018b05182a6965752d776573742d311903e8f4f6f6f6f6f6f5");
         let versioned = BucketRecord {
             versioning: Some(StateRecord::Enabled),
             lock: Some(LockRecord { default: None }),
@@ -102,8 +108,10 @@ mod tests {
             let state = |suspended| if suspended { StateRecord::Suspended } else { StateRecord::Enabled };
             let versioning = suspended.map(state);
             let lock = suspended.map(|_| LockRecord { default: None });
-            let record =
-                BucketRecord { incarnation, owner, region, created_ms, deleting, versioning, lock, access };
+            let notifies = suspended;
+            let record = BucketRecord {
+                incarnation, owner, region, created_ms, deleting, versioning, lock, access, notifies,
+            };
             prop_assert_eq!(decode::<BucketRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }
 

@@ -41,6 +41,8 @@ pub(crate) const PART_BODY: Kind = Kind(0x0222);
 pub(crate) const LAYOUT: Kind = Kind(0x0223);
 /// By upload and naming fact: who names the upload's parts.
 pub(crate) const UPLOAD_REF: Kind = Kind(0x0224);
+/// By time of staging and nonce: an event that waits to be routed.
+pub(crate) const OUTBOX: Kind = Kind(0x0240);
 /// By blob and naming fact: who names the blob.
 pub(crate) const BLOB_REF: Kind = Kind(0x0800);
 
@@ -214,6 +216,22 @@ pub(crate) fn all_upload_refs() -> Key {
     Key::of(UPLOAD_REF).build()
 }
 
+pub(crate) fn outbox(time_ms: i64, nonce: u64) -> Key {
+    Key::of(OUTBOX).i64(time_ms).u64(nonce).build()
+}
+
+pub(crate) fn all_outbox() -> Key {
+    Key::of(OUTBOX).build()
+}
+
+/// The nonce of an `OUTBOX` fact.
+pub(crate) fn outbox_nonce_of(key: &Key) -> Option<u64> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    reader.i64()?;
+    reader.u64()
+}
+
 pub(crate) fn blob_ref(blob: BlobId, namer: &Key) -> Key {
     Key::of(BLOB_REF).fixed16(blob.0).bytes(namer.as_bytes()).build()
 }
@@ -294,6 +312,7 @@ mod tests {
         assert_eq!(hex(&upload(1, "a", [2; 16])), format!("02200000000000000001610000{}", "02".repeat(16)));
         assert_eq!(hex(&part([2; 16], 7)), format!("0221{}00000007", "02".repeat(16)));
         assert_eq!(hex(&part_body([2; 16], 7)), format!("0222{}00000007", "02".repeat(16)));
+        assert_eq!(hex(&outbox(1, 2)), "024080000000000000010000000000000002");
         assert_eq!(hex(&layout([2; 16])), format!("0223{}", "02".repeat(16)));
         assert_eq!(
             hex(&upload_ref([2; 16], &guard(1))),
@@ -321,6 +340,7 @@ mod tests {
             prop_assert_eq!(body_of(&body(incarnation, &name, u64::from(number))), Some((incarnation, name.clone(), u64::from(number))));
             prop_assert_eq!(scrub_damage_of(&scrub_damage(&id)), Some(id.to_vec()));
             prop_assert_eq!(ref_of(&blob_ref(BlobId(id), &object)), Some((id, object.clone())));
+            prop_assert_eq!(outbox_nonce_of(&outbox(-5, incarnation)), Some(incarnation));
             prop_assert_eq!(ref_of(&upload_ref(id, &object)), Some((id, object)));
         }
     }

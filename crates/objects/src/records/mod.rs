@@ -5,6 +5,7 @@ pub(crate) mod acl;
 pub(crate) mod bucket;
 pub(crate) mod keys;
 pub(crate) mod object;
+pub(crate) mod outbox;
 pub(crate) mod scrub;
 pub(crate) mod upload;
 pub(crate) mod usage;

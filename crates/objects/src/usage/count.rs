@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use headwater_store::{Commit, Direction, KeyRange, Snapshot, StoreError};
 use headwater_work::{Pass, Reconciler, TaskResult};
 
-use super::{Change, WRITE_EVERY};
+use super::{Growth, WRITE_EVERY};
 use crate::records::usage::{CountedObject, CountedPart};
 use crate::records::{decode, encode, keys};
 use crate::{ObjectError, Objects};
@@ -51,7 +51,7 @@ struct Round {
 #[derive(Debug)]
 struct Walk {
     snapshot: Arc<dyn Snapshot>,
-    counted: Change,
+    counted: Growth,
     kind: Kind,
     range: KeyRange,
     incarnation: u64,
@@ -185,7 +185,7 @@ impl Count {
         let snapshot = self.objects.store.snapshot().await?;
         self.objects.books.count_from(snapshot.lsn());
         let range = KeyRange::prefix(&keys::current_prefix(incarnation, ""));
-        Ok(Walk { snapshot, counted: Change::default(), kind: Kind::Plain, range, incarnation })
+        Ok(Walk { snapshot, counted: Growth::default(), kind: Kind::Plain, range, incarnation })
     }
 
     async fn write_down(&self) -> Result<(), ObjectError> {
@@ -215,7 +215,7 @@ impl Walk {
                     let object: CountedObject = decode(&row.key, &row.fact.value)?;
                     let is_copy = self.kind == Kind::Plain && object.seq.is_some();
                     if !is_copy && object.marker != Some(true) {
-                        self.counted.add(Change::of_object(None, Some(object.size)));
+                        self.counted.add(Growth::of_object(None, Some(object.size)));
                     }
                 }
                 Kind::Uploads => {
@@ -250,7 +250,7 @@ impl Walk {
             let rows = self.snapshot.scan(&range, PAGE_ROWS, Direction::Forward).await?;
             for row in &rows {
                 let part: CountedPart = decode(&row.key, &row.fact.value)?;
-                self.counted.add(Change::of_bytes(None, Some(part.size)));
+                self.counted.add(Growth::of_bytes(None, Some(part.size)));
             }
             match rows.last() {
                 Some(last) if rows.len() == PAGE_ROWS => range = range.after(&last.key),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Books, Change};
+use super::{Books, Growth};
 use crate::{Bucket, BucketName, ObjectError};
 
 /// What a bucket may hold. The default: anything.
@@ -50,7 +50,7 @@ pub struct Claim {
 struct Claimed {
     books: Arc<Books>,
     incarnation: u64,
-    change: Change,
+    change: Growth,
 }
 
 impl Claim {
@@ -62,7 +62,7 @@ impl Claim {
         bytes: u64,
     ) -> Result<Self, ObjectError> {
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let change = Change { objects: signed(objects), bytes: signed(bytes) };
+        let change = Growth { objects: signed(objects), bytes: signed(bytes) };
         let mut inner = books.inner();
         let entry = inner.buckets.entry(bucket.incarnation).or_default();
         let check = |what, limit: Option<u64>, held: i64, claimed: i64, more: i64| match limit.map(signed) {
@@ -89,7 +89,7 @@ impl Claim {
 impl Drop for Claimed {
     fn drop(&mut self) {
         if let Some(entry) = self.books.inner().buckets.get_mut(&self.incarnation) {
-            entry.claimed.add(Change { objects: -self.change.objects, bytes: -self.change.bytes });
+            entry.claimed.add(Growth { objects: -self.change.objects, bytes: -self.change.bytes });
         }
     }
 }
@@ -100,6 +100,7 @@ mod tests {
     use headwater_store::Lsn;
 
     use super::*;
+    use crate::{BucketAccess, Versioning};
 
     fn bucket() -> Bucket {
         Bucket {
@@ -108,6 +109,11 @@ mod tests {
             owner: "000000000001".parse().unwrap(),
             region: "eu-west-1".parse().unwrap(),
             created: Timestamp::EPOCH,
+            versioning: Versioning::Never,
+            lock: None,
+            access: BucketAccess::from_bits(0),
+            notifies: false,
+            origin: None,
         }
     }
 
@@ -124,7 +130,7 @@ mod tests {
         drop(first);
         let third = claim(1, 60).unwrap();
         drop((second, third));
-        books.note(1, Lsn(1), Change { objects: 3, bytes: 3 });
+        books.note(1, Lsn(1), Growth { objects: 3, bytes: 3 });
         assert!(exceeded("objects", claim(1, 0)));
         assert!(claim(0, 97).is_ok(), "a part is no object");
         assert!(exceeded("bytes", claim(0, 98)));

@@ -6,6 +6,7 @@ pub(crate) mod analytics;
 pub(crate) mod bucket_acl;
 pub(crate) mod bucket_cors;
 pub(crate) mod bucket_logging;
+pub(crate) mod bucket_notification;
 pub(crate) mod bucket_policy;
 pub(crate) mod bucket_tagging;
 pub(crate) mod bucket_versioning;

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use headwater_base::{AccountId, Caller, Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
+use headwater_events::{Carrier, Events, Message, Options, Target, Undelivered};
 use headwater_objects::{Attributes, BucketName, ObjectKey, Objects};
 use headwater_s3::S3Face;
 use headwater_testkit::golden;
@@ -47,6 +48,27 @@ impl Authority for OwnersOnly {
     }
 }
 
+/// Takes every message, except for the queue that is said to be down.
+#[derive(Debug)]
+struct Obliging;
+
+#[async_trait]
+impl Carrier for Obliging {
+    async fn carry(&self, target: &Target, _message: &Message) -> Result<(), Undelivered> {
+        match target.arn.ends_with(":down") {
+            true => Err(Undelivered::Unavailable("down".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+fn options() -> Options {
+    let names = ["sqs:eu-west-1:000000000042:queue", "sqs:eu-west-1:000000000042:down"];
+    let more = ["sns:eu-west-1:000000000042:topic", "lambda:eu-west-1:000000000042:function:f"];
+    let target = |name| Target { arn: format!("arn:aws:{name}"), url: "http://127.0.0.1:1/".into() };
+    Options { targets: names.into_iter().chain(more).map(target).collect(), ..Options::default() }
+}
+
 async fn face() -> S3Face {
     let seams = Seams::simulated(Timestamp::from_ms(1_767_225_600_000), 7);
     let store = headwater_store::memory::open(seams.clone());
@@ -59,7 +81,8 @@ async fn face() -> S3Face {
         .put_bytes(&bucket, &ObjectKey::new("hello.txt").unwrap(), "hello".into(), attributes)
         .await
         .unwrap();
-    S3Face::new(objects)
+    let events = Events::without_tasks(objects.clone(), options(), Arc::new(Obliging));
+    S3Face::new(objects, events)
 }
 
 /// Reads a request: method and path, headers, an empty line, the body. `account:` says who asks.

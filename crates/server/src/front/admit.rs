@@ -150,7 +150,7 @@ impl Admission {
         let context = self.context_of(&head, Arc::new(Caller::anonymous()), region, arrival, [0; 32]);
         let body = unsigned_body(&mut head, body, &self.seams.clock)?;
         Ok(Admitted { request: VerifiedRequest { head, body, context }, memory: None })
-}
+    }
 
     /// A form: its signature is among its fields.
     async fn form(

@@ -7,8 +7,12 @@ use std::collections::BTreeMap;
 use headwater_delivery::{
     AuditReport, Deliveries, Delivery, DeliveryAudit, DeliveryError, LedgerLine, Source,
 };
+use headwater_events::{EventError, Events};
 use headwater_streams::{Stream, StreamError, StreamMode, Streams};
 use serde_json::{Value, json};
+
+/// How many dead letters of each destination are shown.
+const DEAD_LETTERS_SHOWN: usize = 100;
 
 /// Every delivery with its ledger, a line per shard.
 pub(super) async fn ledgers(deliveries: &Deliveries) -> Result<Vec<Value>, DeliveryError> {
@@ -82,6 +86,39 @@ async fn stream_page(streams: &Streams, stream: &Stream, readers: Vec<Value>) ->
         "newest": newest.map(|time| time.iso()),
         "readers": readers,
     }))
+}
+
+/// Every destination of events with its figures and its oldest dead letters.
+pub(super) async fn destinations(events: &Events) -> Result<Vec<Value>, EventError> {
+    let mut all = Vec::new();
+    for row in events.status().await? {
+        let letters = events.dead_letters(&row.arn, DEAD_LETTERS_SHOWN).await?;
+        let letters: Vec<Value> = letters
+            .into_iter()
+            .map(|letter| {
+                json!({
+                    "id": letter.id,
+                    "time": letter.time.iso(),
+                    "given_up": letter.given_up.iso(),
+                    "reason": letter.reason,
+                    "message": letter.message,
+                })
+            })
+            .collect();
+        all.push(json!({
+            "arn": row.arn,
+            "url": row.url,
+            "waiting": row.waiting,
+            "waiting_bytes": row.waiting_bytes,
+            "oldest": row.oldest.map(|time| time.iso()),
+            "delivered": row.delivered,
+            "dead_lettered": row.dead_lettered,
+            "dropped": row.dropped,
+            "dead_letters_kept": row.dead_letters,
+            "dead_letters": letters,
+        }));
+    }
+    Ok(all)
 }
 
 /// Why a page could not be made.

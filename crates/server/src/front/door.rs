@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use headwater_base::Seams;
 use headwater_delivery::Deliveries;
+use headwater_events::Events;
 use headwater_objects::Objects;
 use headwater_store::Store;
 use headwater_streams::Streams;
@@ -42,6 +43,7 @@ pub(crate) struct Door {
     pub(super) streams: Streams,
     pub(super) deliveries: Deliveries,
     pub(super) objects: Objects,
+    pub(super) events: Events,
     pub(super) backups: Option<Backups>,
     pub(super) seams: Seams,
     pub(super) work: Work,
@@ -94,6 +96,7 @@ impl Door {
             streams: house.engines.streams,
             deliveries: house.engines.deliveries,
             objects: house.engines.objects,
+            events: house.engines.events,
             backups,
             seams,
             work,

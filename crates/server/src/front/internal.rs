@@ -1,4 +1,4 @@
-//! The node's own pages: `/_headwater/health`, `metrics`, `status`, `streams`, `audit`, `backup`, and the reset of a development
+//! The node's own pages: `/_headwater/health`, `metrics`, `status`, `streams`, `events`, `audit`, `backup`, and the reset of a development
 //! node.
 //!
 //! Health is for everyone. The others are for this machine (metrics also for everyone if the
@@ -32,10 +32,11 @@ pub(super) async fn answer(door: &Arc<Door>, request: &Request<Incoming>, peer: 
         (&Method::GET, "metrics") if near || door.metrics_public => metrics(door),
         (&Method::GET, "status") if near => status(door).await,
         (&Method::GET, "streams") if near => streams(door).await,
+        (&Method::GET, "events") if near => events(door).await,
         (&Method::GET, "audit") if near => audit(door).await,
         (&Method::POST, "backup") if near => backup(door).await,
         (&Method::POST, "dev/reset") if door.dev && near => reset(door).await,
-        (_, "metrics" | "status" | "streams" | "audit") if !near => {
+        (_, "metrics" | "status" | "streams" | "events" | "audit") if !near => {
             error(StatusCode::FORBIDDEN, "ask from this machine")
         }
         _ => error(StatusCode::NOT_FOUND, "there is no such page"),
@@ -89,6 +90,21 @@ async fn streams(door: &Door) -> Answer {
         Err(failure) => {
             tracing::error!(error = %failure, "the streams could not be read");
             error(StatusCode::INTERNAL_SERVER_ERROR, "the streams could not be read; see the node's log")
+        }
+    }
+}
+
+/// The destinations of buckets' events: how their queues stand, and what was given up.
+async fn events(door: &Door) -> Answer {
+    match books::destinations(&door.events).await {
+        Ok(destinations) => {
+            let time = door.seams.clock.now().iso();
+            json_page(StatusCode::OK, &json!({ "time": time, "destinations": destinations }))
+        }
+        Err(failure) => {
+            tracing::error!(error = %failure, "the events' queues could not be read");
+            let text = "the events' queues could not be read; see the node's log";
+            error(StatusCode::INTERNAL_SERVER_ERROR, text)
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use headwater_base::Seams;
 
+use crate::Lsn;
 use crate::embedded::apply::Applier;
 use crate::embedded::disk::{self, DirLock, io_error};
 use crate::embedded::engine::{Embedded, Shared, Start, Threads};
@@ -19,7 +20,6 @@ use crate::embedded::recover::{self, Recovery};
 use crate::embedded::segment::write::parse_segment_name;
 use crate::embedded::{Backup, OpenError, Opened, StoreLoop, StoreOptions, keeper, settle};
 use crate::limits::COMMIT_BYTES_MAX;
-use crate::Lsn;
 use crate::sequencer::LogEffect;
 
 /// What the file `FORMAT` says.
@@ -53,7 +53,8 @@ pub(crate) fn open(dir: &Path, options: StoreOptions, seams: Seams) -> Result<Op
     sweep_unfinished(dir, &recovery)?;
     files.recovered(std::mem::take(&mut recovery.files));
     let last = recovery.report.last;
-    let begun = begin(&files, &options, &recovery.tail, last).map_err(io_error("begin a journal file in", dir))?;
+    let begun =
+        begin(&files, &options, &recovery.tail, last).map_err(io_error("begin a journal file in", dir))?;
     recovery.apply_tail()?;
     sweep_segments(dir, &logs)?;
     let report = recovery.report.clone();
@@ -142,8 +143,7 @@ fn begin(
         let first_lsn = tail.first().map_or(Lsn(newest.0 + 1), |first| first.lsn);
         let length = (buffer.len() - GROUP_HEADER_BYTES) as u32;
         let (epoch, count) = (begun.active.epoch, tail.len() as u32);
-        let header =
-            GroupHeader { end: false, epoch, previous: 0, count, first_lsn, length, crc: 0 };
+        let header = GroupHeader { end: false, epoch, previous: 0, count, first_lsn, length, crc: 0 };
         begun.previous = seal_group(&mut buffer, &header, begun.active.salt);
         std::os::unix::fs::FileExt::write_all_at(&begun.active.file, &buffer, begun.position)?;
         begun.active.file.sync_data()?;
