@@ -14,6 +14,8 @@ use crate::embedded::OpenError;
 
 /// Zeroes written at a time when a file is filled.
 const ZEROES_BYTES: usize = 1 << 20;
+/// How much of a large file is written before it is taken to the disk.
+const WRITTEN_BACK_BYTES: u64 = 4 << 20;
 
 /// CRC32C, the checksum of everything the store writes.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
@@ -61,13 +63,34 @@ pub(crate) fn open_rw(path: &Path) -> io::Result<File> {
 /// Fills the file's first `size` bytes with zeroes, so that later writes change no metadata.
 pub(crate) fn zero_fill(file: &File, size: u64) -> io::Result<()> {
     let zeroes = vec![0; ZEROES_BYTES];
-    let mut at = 0;
+    let (mut at, mut pacer) = (0, WriteBack::default());
     while at < size {
         let step = (size - at).min(ZEROES_BYTES as u64);
         file.write_all_at(&zeroes[..step as usize], at)?;
         at += step;
+        pacer.wrote(file, step)?;
     }
     Ok(())
+}
+
+/// Takes a large file to the disk as it is written. Left to the fsync at its end, hundreds of mebibytes
+/// would stand in the disk's queue at once, and the journal's next fdatasync behind them: a pause of
+/// 100 ms for everyone who waits for a commit.
+#[derive(Debug, Default)]
+pub(crate) struct WriteBack {
+    waiting: u64,
+}
+
+impl WriteBack {
+    /// Says that so many bytes were given to the file.
+    pub fn wrote(&mut self, file: &File, bytes: u64) -> io::Result<()> {
+        self.waiting += bytes;
+        if self.waiting < WRITTEN_BACK_BYTES {
+            return Ok(());
+        }
+        self.waiting = 0;
+        file.sync_data()
+    }
 }
 
 /// Writes a small file durably: beside, then renamed over.

@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::LogId;
-use crate::embedded::disk::{self, crc32c};
+use crate::embedded::disk::{self, WriteBack, crc32c};
 use crate::embedded::segment::format::{BatchHeader, HEADER, Run, encode_footer};
 
 /// A run is closed when it has this many bytes: what one point read has to check.
@@ -20,6 +20,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
     out: BufWriter<File>,
+    written_back: WriteBack,
     dir: PathBuf,
     beside: PathBuf,
     id: u64,
@@ -49,6 +50,7 @@ impl SegmentWriter {
         let position = HEADER.len() as u64;
         Ok(Self {
             out,
+            written_back: WriteBack::default(),
             dir: dir.to_path_buf(),
             beside,
             id,
@@ -105,6 +107,7 @@ impl SegmentWriter {
         self.out.write_all(&self.bytes)?;
         self.runs.push(Run { length, crc: crc32c(&self.bytes), ..run });
         self.position += u64::from(length);
+        self.written_back.wrote(self.out.get_ref(), u64::from(length))?;
         self.bytes.clear();
         Ok(())
     }
