@@ -24,7 +24,7 @@ use hyper_util::rt::TokioExecutor;
 pub use events::Events;
 pub use sign::{Credentials, SigningKeys, sign};
 
-use crate::Fault;
+use crate::{Codec, Fault};
 
 /// How often one call is sent at most.
 const ATTEMPTS_MAX: u32 = 4;
@@ -153,10 +153,22 @@ impl Client {
     /// Calls a JSON 1.1 operation (`target` such as `Kinesis_20131202.PutRecords`) and returns the
     /// answer's body. Repeats it, with the same invocation id, while that may help.
     pub async fn json(&self, service: &str, target: &str, body: Bytes) -> Result<Bytes, ClientError> {
+        self.call(Codec::Json11, service, target, body).await
+    }
+
+    /// Calls an operation with a body in the spelling of `codec`, and returns the answer's body, in the
+    /// same. Repeats it, with the same invocation id, while that may help.
+    pub async fn call(
+        &self,
+        codec: Codec,
+        service: &str,
+        target: &str,
+        body: Bytes,
+    ) -> Result<Bytes, ClientError> {
         let invocation = self.0.seams.chance.uuid().to_string();
         let mut pause = PAUSE;
         for attempt in 1.. {
-            match self.json_once(service, target, body.clone(), &invocation).await {
+            match self.call_once(codec, service, target, body.clone(), &invocation).await {
                 Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {
                     self.0.seams.clock.sleep(self.0.seams.chance.jitter(pause)).await;
                     pause *= 2;
@@ -175,13 +187,24 @@ impl Client {
         body: Bytes,
         invocation: &str,
     ) -> Result<Bytes, ClientError> {
+        self.call_once(Codec::Json11, service, target, body, invocation).await
+    }
+
+    async fn call_once(
+        &self,
+        codec: Codec,
+        service: &str,
+        target: &str,
+        body: Bytes,
+        invocation: &str,
+    ) -> Result<Bytes, ClientError> {
         let headers = [
-            ("content-type", "application/x-amz-json-1.1"),
+            ("content-type", codec.content_type()),
             ("x-amz-target", target),
             ("amz-sdk-invocation-id", invocation),
         ];
         let answer = self.send(service, "POST", "/", &headers, body).await?;
-        if answer.status < 300 { Ok(answer.body) } else { Err(ClientError::Refused(json_fault(&answer))) }
+        if answer.status < 300 { Ok(answer.body) } else { Err(ClientError::Refused(fault_of(&answer))) }
     }
 
     /// Sends one signed request and returns whatever was answered. `path` is percent-encoded and
@@ -256,10 +279,11 @@ impl Client {
     }
 }
 
-/// The fault in a JSON service's answer: the code from the body or the header, without namespace
-/// and details.
-fn json_fault(answer: &Answer) -> Fault {
-    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+/// The fault in the answer of a JSON or CBOR service: the code from the body or the header, without
+/// namespace and details.
+fn fault_of(answer: &Answer) -> Fault {
+    let codec = Codec::of_content_type(answer.header("content-type"));
+    let body: serde_json::Value = codec.decode(&answer.body).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
     let code = text("__type")
         .or_else(|| text("code"))
@@ -280,12 +304,18 @@ mod tests {
         let mut answer = Answer { status: 400, headers: http::HeaderMap::new(), body: Bytes::new() };
         answer.body =
             Bytes::from_static(br#"{"__type":"com.amazon#ResourceNotFoundException:x","message":"no"}"#);
-        let fault = json_fault(&answer);
+        let fault = fault_of(&answer);
         assert_eq!((&*fault.code, &*fault.message), ("ResourceNotFoundException", "no"));
         answer.body = Bytes::from_static(b"not json");
-        assert_eq!(json_fault(&answer).code, "Http400");
+        assert_eq!(fault_of(&answer).code, "Http400");
+        let cbor = http::HeaderValue::from_static(Codec::Cbor.content_type());
+        answer.headers.insert("content-type", cbor);
+        answer.body = Codec::Cbor.encode_fault(&Fault::client("LimitExceededException", "no more"));
+        let fault = fault_of(&answer);
+        assert_eq!((&*fault.code, &*fault.message), ("LimitExceededException", "no more"));
+        answer.body = Bytes::new();
         answer.headers.insert("x-amzn-errortype", http::HeaderValue::from_static("SlowDown"));
-        assert_eq!(json_fault(&answer).code, "SlowDown");
+        assert_eq!(fault_of(&answer).code, "SlowDown");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::answer::{self, REQUEST_ID};
 use crate::events::{self, EventOperation};
 use crate::{
     Access, Answer, Codec, Context, Fault, OperationRow, Outcome, RawBody, VerifiedRequest, event_stream,
+    value,
 };
 
 /// One operation of a JSON/CBOR service whose state is `F`.
@@ -142,12 +143,13 @@ async fn run_events<F, O: EventOperation<F>>(
     Ok(answer::streamed(event_stream::CONTENT_TYPE, events::frames(codec, O::EVENT, emissions)))
 }
 
-/// Takes the body, so that large ones are not kept beside what was read from them.
+/// Takes the body, so that large ones are not kept beside what was read from them; blobs in CBOR are
+/// slices of it.
 fn read<I: DeserializeOwned>(codec: Codec, body: Bytes) -> Result<I, Fault> {
     if !codec.is_object(&body) {
         return Err(Fault::client("SerializationException", "the body is not an object with named members"));
     }
-    codec.decode(&body)
+    value::sharing(&body, || codec.decode(&body))
 }
 
 fn unknown(name: &str, refused: bool) -> Fault {

@@ -8,6 +8,7 @@
 //! Reading is lenient where SDKs differ: base64 without padding, whole seconds, and in CBOR seconds
 //! as a float.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use bytes::Bytes;
@@ -51,7 +52,30 @@ impl<'de> Deserialize<'de> for Blob {
 
 struct BlobVisitor;
 
-impl Visitor<'_> for BlobVisitor {
+thread_local! {
+    /// The body that is being read on this thread.
+    static BODY: RefCell<Bytes> = const { RefCell::new(Bytes::new()) };
+}
+
+/// Has blobs that `read` finds as plain bytes of `body` be slices of it: records of CBOR producers are
+/// not copied.
+pub(crate) fn sharing<T>(body: &Bytes, read: impl FnOnce() -> T) -> T {
+    let outer = BODY.replace(body.clone());
+    let value = read();
+    BODY.set(outer);
+    value
+}
+
+/// The slice of the body that is being read, if `bytes` are part of it.
+fn shared(bytes: &[u8]) -> Option<Bytes> {
+    BODY.with_borrow(|body| {
+        let (whole, part) = (body.as_ptr_range(), bytes.as_ptr_range());
+        let is_part = !bytes.is_empty() && whole.start <= part.start && part.end <= whole.end;
+        is_part.then(|| body.slice_ref(bytes))
+    })
+}
+
+impl<'de> Visitor<'de> for BlobVisitor {
     type Value = Blob;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +87,10 @@ impl Visitor<'_> for BlobVisitor {
         // The forgiving form also takes missing padding and white space, as AWS does.
         let bytes = strict.or_else(|_| base64_simd::forgiving_decode_to_vec(text.as_bytes()));
         bytes.map(|bytes| Blob(bytes.into())).map_err(|_| E::custom("a blob is not valid base64"))
+    }
+
+    fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Blob, E> {
+        Ok(Blob(shared(bytes).unwrap_or_else(|| Bytes::copy_from_slice(bytes))))
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Blob, E> {
@@ -146,6 +174,18 @@ mod tests {
         fn times_survive_a_round_trip(ms in 100_000_000_000i64..253_402_300_800_000) {
             both_ways(&EpochTime(Timestamp::from_ms(ms)));
         }
+    }
+
+    #[test]
+    fn blobs_of_a_shared_body_are_not_copied() {
+        let body = Codec::Cbor.encode(&Blob(vec![7; 1000].into())).unwrap();
+        let read = || Codec::Cbor.decode::<Blob>(&body).unwrap().0;
+        let slice = sharing(&body, read);
+        assert_eq!(slice, vec![7; 1000]);
+        assert!(body.as_ptr_range().contains(&slice.as_ptr()));
+        assert!(!body.as_ptr_range().contains(&read().as_ptr()), "what follows is not shared any more");
+        let other = Bytes::from_static(b"other");
+        assert_eq!(sharing(&other, read), vec![7; 1000]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::{ATTEMPT_MAX, Answer, Client, ClientError, json_fault};
+use super::{ATTEMPT_MAX, Answer, Client, ClientError, fault_of};
 use crate::Fault;
 use crate::event_stream::Message;
 
@@ -39,7 +39,7 @@ impl Client {
         }
         let body = body.collect().await.map_err(|error| self.unreachable(&error))?.to_bytes();
         let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
-        Err(ClientError::Refused(json_fault(&answer)))
+        Err(ClientError::Refused(fault_of(&answer)))
     }
 }
 
