@@ -25,7 +25,9 @@ use crate::wiring::House;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const S3_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
-const S3_HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+/// The JSON service whose answers carry S3's second id, too.
+const EXTENDED_ID_OF: &str = "kinesis";
 /// How long a request waits until fewer than the most allowed are under way.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -157,9 +159,12 @@ impl Door {
         let headers = response.headers_mut();
         if dialect == Dialect::S3 {
             headers.entry(S3_REQUEST_ID).or_insert_with(|| id.clone());
-            headers.entry(S3_HOST_ID).or_insert(id);
+            headers.entry(HOST_ID).or_insert(id);
         } else {
-            headers.entry(REQUEST_ID).or_insert(id);
+            headers.entry(REQUEST_ID).or_insert_with(|| id.clone());
+            if service == EXTENDED_ID_OF {
+                headers.entry(HOST_ID).or_insert(id);
+            }
         }
         let outcome = response.extensions_mut().remove::<Outcome>();
         let (operation, fault) = outcome.map_or(("-", None), |outcome| (outcome.operation, outcome.fault));

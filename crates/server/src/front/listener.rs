@@ -1,4 +1,8 @@
 //! Connections: accepted, spoken to in HTTP/1.1 or HTTP/2 (prior knowledge), closed in order.
+//!
+//! **Failure.** A client that vanished without a word is noticed: HTTP/2 pings it, the system's
+//! keep-alive probes an idle connection, and one that acknowledges nothing of what it is sent, or takes
+//! nothing, is cut off after [`TAKES_NOTHING_MAX`].
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -32,6 +37,13 @@ const H2_CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 /// How often an HTTP/2 connection is checked for life, and how long its answer may take.
 const H2_PING_EVERY: Duration = Duration::from_secs(30);
 const H2_PING_MAX: Duration = Duration::from_secs(20);
+/// When an idle connection is probed, and how often then.
+const IDLE_PROBED_AFTER: Duration = Duration::from_secs(60);
+const IDLE_PROBED_EVERY: Duration = Duration::from_secs(10);
+/// How many probes may stay without an answer.
+const IDLE_PROBES_MAX: u32 = 6;
+/// How long a client may leave unacknowledged, or not take, what it is sent.
+const TAKES_NOTHING_MAX: Duration = Duration::from_secs(120);
 /// The pause after the operating system refused to accept (out of descriptors).
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 /// How long open connections may take to finish their requests when the node stops.
@@ -67,7 +79,21 @@ async fn accept(
     let permit = room.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    notice_when_gone(&stream)?;
     Ok((stream, peer, permit))
+}
+
+/// Has the system break the connection some time after its client vanished.
+fn notice_when_gone(stream: &TcpStream) -> std::io::Result<()> {
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new()
+        .with_time(IDLE_PROBED_AFTER)
+        .with_interval(IDLE_PROBED_EVERY)
+        .with_retries(IDLE_PROBES_MAX);
+    socket.set_tcp_keepalive(&probes)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(TAKES_NOTHING_MAX))?;
+    Ok(())
 }
 
 fn protocols(work: &Work) -> Builder<Tasks> {
@@ -130,5 +156,22 @@ where
 {
     fn execute(&self, task: F) {
         drop(self.0.detach(task));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn vanished_clients_are_looked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _, _permit) = accept(&listener, &Arc::new(Semaphore::new(1))).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), IDLE_PROBED_AFTER);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(TAKES_NOTHING_MAX));
     }
 }
