@@ -10,11 +10,13 @@
 //! **Failure.** A row that cannot be measured says why in the table and the rest go on; the status is
 //! then non-zero. A missed target is shown and is no failure.
 
+mod catch_up;
 mod delivery;
 mod kinesis;
 mod life;
 mod row;
 mod s3;
+mod shards;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,20 +77,37 @@ impl Bed {
     where
         F: Fn(usize, u64) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync + 'static,
     {
+        let going_on = move |connection, number| -> BoxFuture<'static, anyhow::Result<bool>> {
+            let calling = call(connection, number);
+            Box::pin(async move { calling.await.map(|()| true) })
+        };
+        self.hammer_for(self.runs, connections, going_on).await
+    }
+
+    /// The same for `runs`; a connection ends earlier when its call says `false`, which then counts
+    /// for nothing.
+    pub async fn hammer_for<F>(
+        &self,
+        runs: Duration,
+        connections: usize,
+        call: F,
+    ) -> anyhow::Result<row::Hammered>
+    where
+        F: Fn(usize, u64) -> BoxFuture<'static, anyhow::Result<bool>> + Send + Sync + 'static,
+    {
         let call = Arc::new(call);
         let cpu = self.node.cpu_time()?;
         let start = self.seams.clock.monotonic();
         let mut running = Vec::new();
         for connection in 0..connections {
-            let (call, clock, runs) = (call.clone(), self.seams.clock.clone(), self.runs);
+            let (call, clock) = (call.clone(), self.seams.clock.clone());
             running.push(self.work.detach(async move {
                 let mut latencies = headwater_bench::latency::Latencies::default();
                 for number in 0.. {
                     let begun = clock.monotonic();
-                    if begun - start >= runs {
+                    if begun - start >= runs || !call(connection, number).await? {
                         break;
                     }
-                    call(connection, number).await?;
                     latencies.record(clock.monotonic() - begun);
                 }
                 anyhow::Ok(latencies)
@@ -109,10 +128,15 @@ type Measure = fn(Bed) -> BoxFuture<'static, anyhow::Result<Vec<Row>>>;
 /// Groups of rows that share a node, by name.
 const GROUPS: &[(&str, Measure)] = &[
     ("start, idle", |bed| Box::pin(life::start_and_idle(bed))),
-    ("kinesis put_records", |bed| Box::pin(kinesis::put_records(bed))),
-    ("kinesis put_record", |bed| Box::pin(kinesis::put_record(bed))),
+    ("kinesis put_records json", |bed| Box::pin(kinesis::put_records_json(bed))),
+    ("kinesis put_records cbor", |bed| Box::pin(kinesis::put_records_cbor(bed))),
+    ("kinesis put_record 32", |bed| Box::pin(kinesis::put_record(bed))),
+    ("kinesis put_record 64", |bed| Box::pin(kinesis::put_record_64(bed))),
     ("kinesis put to get", |bed| Box::pin(kinesis::put_to_get(bed))),
     ("kinesis put to push", |bed| Box::pin(kinesis::put_to_push(bed))),
+    ("kinesis catch up", |bed| Box::pin(catch_up::catch_up(bed))),
+    ("kinesis many shards", |bed| Box::pin(shards::many(bed))),
+    ("kinesis idle shards", |bed| Box::pin(shards::idle(bed))),
     ("stream to parquet", |bed| Box::pin(delivery::sustained(bed))),
     ("freshness", |bed| Box::pin(delivery::freshness(bed))),
     ("s3 small objects", |bed| Box::pin(s3::small_objects(bed))),

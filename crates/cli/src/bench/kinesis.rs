@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use headwater_base::Clock;
 use headwater_bench::latency::Latencies;
-use headwater_bench::produce::{BATCH_RECORDS_MAX, push_base64};
-use headwater_wire::client::Events;
+use headwater_bench::produce::BATCH_RECORDS_MAX;
+use headwater_wire::client::{Client, Events};
+use headwater_wire::{Blob, Codec};
+use serde::Serialize;
 use serde_json::json;
 
 use super::Bed;
@@ -24,12 +26,12 @@ const RECORD_BYTES: usize = 1000;
 /// How many different bodies are sent in turn.
 const BODIES: usize = 16;
 
-async fn create_stream(aws: &Aws, shards: u32) -> anyhow::Result<()> {
-    aws.call(Service::Kinesis, "CreateStream", &json!({"StreamName": STREAM, "ShardCount": shards})).await?;
+/// A stream with this many shards, ready.
+pub(super) async fn create_stream(aws: &Aws, name: &str, shards: u32) -> anyhow::Result<()> {
+    aws.call(Service::Kinesis, "CreateStream", &json!({"StreamName": name, "ShardCount": shards})).await?;
     // A stream is active at once or a moment later; puts are repeated until it is.
     for _ in 0..1000 {
-        let found =
-            aws.call(Service::Kinesis, "DescribeStreamSummary", &json!({"StreamName": STREAM})).await?;
+        let found = aws.call(Service::Kinesis, "DescribeStreamSummary", &json!({"StreamName": name})).await?;
         if found["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE" {
             return Ok(());
         }
@@ -37,25 +39,40 @@ async fn create_stream(aws: &Aws, shards: u32) -> anyhow::Result<()> {
     bail!("the stream did not become active")
 }
 
-/// PutRecords of 500 records of 1 kB.
-pub async fn put_records(bed: Bed) -> anyhow::Result<Vec<Row>> {
-    create_stream(&bed.aws, 4).await?;
-    let bodies: Arc<Vec<Bytes>> = Arc::new((0..BODIES).map(body).collect());
+/// PutRecords of 500 records of 1 kB, in JSON.
+pub async fn put_records_json(bed: Bed) -> anyhow::Result<Vec<Row>> {
+    put_records(&bed, "PutRecords, 500 × 1 kB, 8 connections", Codec::Json11, 100_000.0).await
+}
+
+/// The same in CBOR, which the SDK for Java speaks.
+pub async fn put_records_cbor(bed: Bed) -> anyhow::Result<Vec<Row>> {
+    put_records(&bed, "PutRecords, CBOR, 500 × 1 kB, 8 connections", Codec::Cbor, 150_000.0).await
+}
+
+async fn put_records(bed: &Bed, name: &'static str, codec: Codec, target: f64) -> anyhow::Result<Vec<Row>> {
+    create_stream(&bed.aws, STREAM, 4).await?;
+    let bodies = bodies(STREAM, codec)?;
     let client = bed.target.client(8)?;
     let hammered = bed
         .hammer(8, move |connection, number| {
             let (client, body) = (client.clone(), bodies[(connection + number as usize) % BODIES].clone());
-            Box::pin(async move {
-                let answer = client.json("kinesis", "Kinesis_20131202.PutRecords", body).await?;
-                if !String::from_utf8_lossy(&answer).contains("\"FailedRecordCount\":0") {
-                    bail!("PutRecords refused some records");
-                }
-                Ok(())
-            })
+            Box::pin(async move { put_batch(&client, codec, body).await })
         })
         .await?;
-    let each = BATCH_RECORDS_MAX as f64;
-    Ok(vec![Row::rate("PutRecords, 500 × 1 kB, 8 connections", &hammered, each, "records/s", 80_000.0)])
+    Ok(vec![Row::rate(name, &hammered, BATCH_RECORDS_MAX as f64, "records/s", target)])
+}
+
+/// PutRecords that must take every record.
+pub(super) async fn put_batch(client: &Client, codec: Codec, body: Bytes) -> anyhow::Result<()> {
+    let answer = client.call(codec, "kinesis", "Kinesis_20131202.PutRecords", body).await?;
+    let none_failed = match codec {
+        Codec::Cbor => &b"FailedRecordCount\0"[..],
+        Codec::Json10 | Codec::Json11 => &b"\"FailedRecordCount\":0"[..],
+    };
+    if !answer.windows(none_failed.len()).any(|window| window == none_failed) {
+        bail!("PutRecords refused some records");
+    }
+    Ok(())
 }
 
 fn record(seed: usize) -> Vec<u8> {
@@ -67,25 +84,53 @@ fn record(seed: usize) -> Vec<u8> {
     text
 }
 
-fn body(number: usize) -> Bytes {
-    let mut body = format!("{{\"StreamName\":\"{STREAM}\",\"Records\":[").into_bytes();
-    for index in 0..BATCH_RECORDS_MAX as usize {
-        let seed = number * BATCH_RECORDS_MAX as usize + index;
-        body.extend_from_slice(if index == 0 { b"{\"Data\":\"" } else { b",{\"Data\":\"" });
-        push_base64(&mut body, &record(seed));
-        body.extend_from_slice(format!("\",\"PartitionKey\":\"key-{seed}\"}}").as_bytes());
-    }
-    body.extend_from_slice(b"]}");
-    body.into()
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecords<'a> {
+    stream_name: &'a str,
+    records: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    data: Blob,
+    partition_key: String,
+}
+
+/// Requests with 500 records of 1 kB each, all different.
+pub(super) fn bodies(stream: &str, codec: Codec) -> anyhow::Result<Arc<Vec<Bytes>>> {
+    let entry = |seed: usize| Entry { data: Blob(record(seed).into()), partition_key: format!("key-{seed}") };
+    let each = BATCH_RECORDS_MAX as usize;
+    let body = |number: usize| {
+        let records = (number * each..(number + 1) * each).map(entry).collect();
+        codec.encode(&PutRecords { stream_name: stream, records })
+    };
+    let made: Result<Vec<Bytes>, _> = (0..BODIES).map(body).collect();
+    made.map(Arc::new).map_err(|fault| anyhow!("{fault}"))
 }
 
 /// PutRecord, one record a call.
 pub async fn put_record(bed: Bed) -> anyhow::Result<Vec<Row>> {
-    create_stream(&bed.aws, 4).await?;
-    let client = bed.target.client(32)?;
+    put_singles(&bed, "PutRecord, 1 kB, 32 connections", 32, 10_000.0).await
+}
+
+/// The same over twice as many connections.
+pub async fn put_record_64(bed: Bed) -> anyhow::Result<Vec<Row>> {
+    put_singles(&bed, "PutRecord, 1 kB, 64 connections", 64, 20_000.0).await
+}
+
+async fn put_singles(
+    bed: &Bed,
+    name: &'static str,
+    connections: usize,
+    target: f64,
+) -> anyhow::Result<Vec<Row>> {
+    create_stream(&bed.aws, STREAM, 4).await?;
+    let client = bed.target.client(connections)?;
     let data = STANDARD.encode(record(1));
     let hammered = bed
-        .hammer(32, move |connection, number| {
+        .hammer(connections, move |connection, number| {
             let key = format!("{connection}-{number}");
             let body =
                 format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"{key}\"}}");
@@ -96,7 +141,7 @@ pub async fn put_record(bed: Bed) -> anyhow::Result<Vec<Row>> {
             })
         })
         .await?;
-    Ok(vec![Row::rate("PutRecord, 1 kB, 32 connections", &hammered, 1.0, "records/s", 10_000.0)])
+    Ok(vec![Row::rate(name, &hammered, 1.0, "records/s", target)])
 }
 
 /// How many records a second are put while the time to read them is measured.
@@ -107,7 +152,7 @@ const PUT_TO_PUSH_RATE: u64 = 5000;
 
 /// From before PutRecord to the GetRecords answer that has the record.
 pub async fn put_to_get(bed: Bed) -> anyhow::Result<Vec<Row>> {
-    create_stream(&bed.aws, 1).await?;
+    create_stream(&bed.aws, STREAM, 1).await?;
     let is_over = Arc::new(AtomicBool::new(false));
     let (aws, clock, over) = (bed.aws.clone(), bed.seams.clock.clone(), is_over.clone());
     let reading = bed.work.detach(async move { read(&aws, &clock, &over).await });
@@ -122,7 +167,7 @@ pub async fn put_to_get(bed: Bed) -> anyhow::Result<Vec<Row>> {
 
 /// From before PutRecord to the event that pushes the record to a subscriber.
 pub async fn put_to_push(bed: Bed) -> anyhow::Result<Vec<Row>> {
-    create_stream(&bed.aws, 1).await?;
+    create_stream(&bed.aws, STREAM, 1).await?;
     let described =
         bed.aws.call(Service::Kinesis, "DescribeStreamSummary", &json!({"StreamName": STREAM})).await?;
     let stream_arn = &described["StreamDescriptionSummary"]["StreamARN"];
