@@ -71,7 +71,8 @@ fn check() -> anyhow::Result<()> {
 /// to build and a nightly one to be of use.
 fn aside() -> anyhow::Result<()> {
     cargo(&["test", "--locked", "--manifest-path", "sim/Cargo.toml"])?;
-    cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--no-default-features"])
+    let all = ["--no-default-features", "--features", "tables"];
+    cargo(&[&["check", "--manifest-path", "fuzz/Cargo.toml", "--bins"][..], &all].concat())
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
