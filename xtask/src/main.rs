@@ -71,8 +71,16 @@ fn check() -> anyhow::Result<()> {
 /// to build and a nightly one to be of use.
 fn aside() -> anyhow::Result<()> {
     cargo(&["test", "--locked", "--manifest-path", "sim/Cargo.toml"])?;
-    let all = ["--no-default-features", "--features", "tables"];
-    cargo(&[&["check", "--manifest-path", "fuzz/Cargo.toml", "--bins"][..], &all].concat())
+    let fuzz = [
+        "check",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--bins",
+        "--no-default-features",
+        "--features",
+        "tables",
+    ];
+    cargo(&fuzz)
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {

@@ -271,6 +271,42 @@ async fn cbor_carries_bytes_and_milliseconds() {
     assert!(missing.body.windows(24).any(|w| w == b"InvalidArgumentException"), "errors are CBOR, too");
 }
 
+/// Every answer names its request; an extended name goes with it, as support tickets of AWS have it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_name_their_request_twice() {
+    let on = Fixture::start_in_memory().await;
+    for operation in ["ListStreams", "DescribeStream"] {
+        let target = target(operation);
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
+        let answer =
+            on.alice.send("kinesis", "POST", "/", &headers, Bytes::from_static(b"{}")).await.unwrap();
+        assert!(answer.header("x-amzn-requestid").is_some_and(|id| id.len() == 36), "{operation}");
+        assert!(answer.header("x-amz-id-2").is_some_and(|id| !id.is_empty()), "{operation}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_shards_are_a_page() {
+    let on = Fixture::start_in_memory().await;
+    let stream = create(&on, 2500).await;
+    let mut page = call(&on, "ListShards", json!({"StreamName": stream, "MaxResults": 10_000})).await;
+    let (mut sizes, mut listed) = (Vec::new(), BTreeSet::new());
+    loop {
+        let shards = page["Shards"].as_array().unwrap();
+        sizes.push(shards.len());
+        listed.extend(shards.iter().map(|shard| shard["ShardId"].as_str().unwrap().to_owned()));
+        match page["NextToken"].as_str() {
+            Some(token) => page = call(&on, "ListShards", json!({"NextToken": token})).await,
+            None => break,
+        }
+    }
+    assert_eq!((sizes, listed.len()), (vec![1000, 1000, 500], 2500));
+    let filter = json!({"Type": "AT_LATEST"});
+    let first = call(&on, "ListShards", json!({"StreamName": stream})).await;
+    let both = json!({"NextToken": first["NextToken"], "ShardFilter": filter});
+    assert_eq!(refusal(&on, "ListShards", both).await, "InvalidArgumentException");
+}
+
 /// Producers write while the shard count goes up and down; every record is read once, where its put
 /// said it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
