@@ -72,12 +72,13 @@ class Writer(threading.Thread):
         while not self.stopping.is_set():
             try:
                 self.step()
-            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-                code = getattr(error, "response", {}).get("Error", {}).get("Code")
-                if code not in (None, "500", "503", "ServiceUnavailable", "SlowDown"):
+            except botocore.exceptions.BotoCoreError:
+                # The node was killed under the call.
+                self.stopping.wait(0.02)
+            except botocore.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] != "ServiceUnavailable":
                     self.failure = error
                     return
-                self.stopping.wait(0.02)
 
     def step(self):
         key, dice = self.moments.choice(KEYS), self.moments.random()

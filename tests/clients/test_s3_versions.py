@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import botocore.exceptions
 import pytest
-from conftest import BOB
+from conftest import ALICE, BOB, eventually, query
 
 BIG = b"b" * 300_000
 HOUR = datetime.timedelta(hours=1)
@@ -447,3 +447,20 @@ def test_versions_are_their_owners_alone(s3, node, bucket):
         (bob.put_bucket_versioning, {"VersioningConfiguration": {"Status": "Suspended"}}),
     ):
         assert Refused(call, Bucket=bucket, **arguments).status == 403
+
+
+def test_deliveries_and_queries_write_versions(s3, node, bucket, unique):
+    firehose, name = node.client("firehose"), unique("delivery")
+    firehose.create_delivery_stream(
+        DeliveryStreamName=name,
+        ExtendedS3DestinationConfiguration={
+            "RoleARN": f"arn:aws:iam::{ALICE.account}:role/delivery", "BucketARN": f"arn:aws:s3:::{bucket}",
+            "BufferingHints": {"SizeInMBs": 64, "IntervalInSeconds": 0}, "Prefix": "raw/",
+        },
+    )
+    firehose.put_record(DeliveryStreamName=name, Record={"Data": b"one\n"})
+    (key, version, *_), = eventually(lambda: history(s3, bucket, Prefix="raw/"), what="the delivery")
+    assert version != "null" and body(s3, bucket, key, VersionId=version) == b"one\n"
+    query(node.client("athena"), "SELECT 1", output=f"s3://{bucket}/results/")
+    results = history(s3, bucket, Prefix="results/")
+    assert results and all(version != "null" for _, version, *_ in results)

@@ -144,6 +144,7 @@ async fn a_head_that_is_too_large_is_refused_and_the_node_lives_on() {
 #[tokio::test]
 async fn a_refused_upload_is_not_asked_for() {
     let fixture = Fixture::start_in_memory().await;
+    assert_eq!(fixture.s3("PUT", "/bucket", &[], "").await.status, 200);
     let mut stream = TcpStream::connect(fixture.node.addr()).await.unwrap();
     let head =
         "PUT /bucket/key HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 1000000\r\n\r\n";
@@ -294,6 +295,9 @@ async fn http2_with_prior_knowledge_is_spoken() {
     let ask = |path: &str| client.get(format!("{}{path}", fixture.node.endpoint()).parse().unwrap());
     let health = ask("/_headwater/health").await.unwrap();
     assert_eq!((health.status().as_u16(), health.version()), (200, http::Version::HTTP_2));
+    let nowhere = ask("/bucket/key").await.unwrap();
+    assert_eq!(nowhere.status().as_u16(), 404);
+    assert_eq!(fixture.s3("PUT", "/bucket", &[], "").await.status, 200);
     let anonymous = ask("/bucket/key").await.unwrap();
     assert_eq!(anonymous.status().as_u16(), 403);
     let text = anonymous.into_body().collect().await.unwrap().to_bytes();

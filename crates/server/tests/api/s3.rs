@@ -276,8 +276,8 @@ async fn many_are_deleted_at_once() {
 #[tokio::test]
 async fn what_is_not_done_is_said() {
     let (fixture, b) = bucket().await;
-    refused(&fixture.s3("GET", &format!("/{b}?policy"), &[], "").await, 501, "NotImplemented");
-    refused(&fixture.s3("GET", &format!("/{b}?acl"), &[], "").await, 501, "NotImplemented");
+    refused(&fixture.s3("GET", &format!("/{b}?website"), &[], "").await, 501, "NotImplemented");
+    refused(&fixture.s3("GET", &format!("/{b}?replication"), &[], "").await, 501, "NotImplemented");
     let encrypted =
         fixture.s3("PUT", &format!("/{b}/k"), &[("x-amz-server-side-encryption", "AES256")], "x").await;
     refused(&encrypted, 501, "NotImplemented");
