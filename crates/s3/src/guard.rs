@@ -111,6 +111,9 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("x-amz-write-offset-bytes", "Appending to an object"),
 ];
 
+/// The operations that are the bucket's account's alone, whatever its policy says.
+const ON_POLICIES: &[&str] = &["DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy"];
+
 /// The operations that put an object.
 const PUTTING: &[&str] = &[
     "CompleteMultipartUpload",
@@ -175,7 +178,16 @@ impl AskEverything {
             Some((_, key)) => admit_object(&standing, operation, action, key, cx).await?,
             // Asked key by key.
             None if *operation == "DeleteObjects" => {}
-            None => standing.may(action).await?,
+            None => {
+                standing.may(action).await?;
+                if standing.is_foreign() && ON_POLICIES.contains(operation) {
+                    return Err(Refusal::new(
+                        405,
+                        "MethodNotAllowed",
+                        "The specified method is not allowed against this resource.",
+                    ));
+                }
+            }
         }
         cx.extensions_mut().insert(bucket);
         arrival.note_standing(standing);

@@ -12,7 +12,7 @@ use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
 use crate::fault::Refusal;
 use crate::standing::Standing;
-use crate::{acl, guard, keys, lock, tags, versions};
+use crate::{acl, guard, keys, lock, payer, tags, versions};
 
 /// The largest object copied by one request: 5 GiB.
 const COPY_BYTES_MAX: u64 = 5 << 30;
@@ -113,6 +113,7 @@ pub(crate) async fn source(
     guard::check_expected_owner(headers, "x-amz-source-expected-bucket-owner", Some(&bucket))?;
     let said = || keys::of_request("GetObject", arrival, &bucket, headers, &http::Uri::default());
     let standing = Standing::of(&codec.objects, arrival, bucket.clone(), said).await?;
+    payer::check(&standing, arrival, headers, &http::Uri::default())?;
     standing.may_object("s3:GetObject", key, version).await?;
     Ok(Source { standing, key: convert::key(key)?, version })
 }

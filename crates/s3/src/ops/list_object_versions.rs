@@ -3,11 +3,12 @@
 use headwater_objects::{ListQuery, ListedVersion, ObjectInfo, VersionQuery};
 use s3s::dto::{
     CommonPrefix, DeleteMarkerEntry, EncodingType, ListObjectVersionsInput, ListObjectVersionsOutput,
-    ObjectVersion, ObjectVersionStorageClass, Owner,
+    ObjectVersion, ObjectVersionStorageClass,
 };
 use s3s::{S3Request, S3Response};
 
 use super::list_objects::algorithms;
+use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert;
 use crate::fault::Refusal;
@@ -17,7 +18,7 @@ pub(crate) async fn call(
     codec: &Codec,
     request: S3Request<ListObjectVersionsInput>,
 ) -> Answer<ListObjectVersionsOutput> {
-    let (bucket, owner) = (request.bucket()?, convert::owner(&request.arrival()?));
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
     let input = request.input;
     let encoded = convert::encodes(input.encoding_type.as_ref())?;
     let limit = convert::page_size(input.max_keys, "max-keys")?;
@@ -41,14 +42,14 @@ pub(crate) async fn call(
     for entry in &listing.entries {
         match entry {
             ListedVersion::Version { info, latest } => {
-                versions.push(version(info, *latest, encoded, &owner));
+                versions.push(version(info, *latest, encoded, &arrival));
             }
             ListedVersion::Marker { key, version, modified, latest } => markers.push(DeleteMarkerEntry {
                 key: Some(convert::listed(key.as_str(), encoded)),
                 version_id: Some(version.to_string()),
                 is_latest: Some(*latest),
                 last_modified: Some(convert::time(*modified)),
-                owner: Some(owner.clone()),
+                owner: Some(convert::owner(&arrival)),
             }),
             ListedVersion::Prefix(prefix) => {
                 prefixes.push(CommonPrefix { prefix: Some(convert::listed(prefix, encoded)) });
@@ -74,7 +75,7 @@ pub(crate) async fn call(
     }))
 }
 
-fn version(info: &ObjectInfo, latest: bool, encoded: bool, owner: &Owner) -> ObjectVersion {
+fn version(info: &ObjectInfo, latest: bool, encoded: bool, arrival: &Arrival) -> ObjectVersion {
     ObjectVersion {
         key: Some(convert::listed(info.key.as_str(), encoded)),
         version_id: Some(info.version.to_string()),
@@ -85,7 +86,7 @@ fn version(info: &ObjectInfo, latest: bool, encoded: bool, owner: &Owner) -> Obj
         storage_class: Some(ObjectVersionStorageClass::from_static("STANDARD")),
         checksum_algorithm: Some(algorithms(info)),
         checksum_type: Some(convert::checksum_type(info.checksums.composite)),
-        owner: Some(owner.clone()),
+        owner: Some(convert::object_owner(arrival, info)),
         ..Default::default()
     }
 }

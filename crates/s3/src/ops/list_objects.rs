@@ -7,6 +7,7 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response};
 
+use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert;
 
@@ -25,7 +26,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<ListObjectsInput>) ->
     // Without a delimiter the client goes on from the last key itself, as in S3.
     let next = listing.entries.last().map(|last| convert::listed(last.name(), encoded));
     let next = next.filter(|_| listing.truncated && query.delimiter.is_some());
-    let (contents, prefixes) = shown(listing.entries, encoded, Some(&convert::owner(&arrival)));
+    let (contents, prefixes) = shown(listing.entries, encoded, Some(&arrival));
     Ok(S3Response::new(ListObjectsOutput {
         name: Some(bucket.name.to_string()),
         prefix: Some(convert::listed(&query.prefix, encoded)),
@@ -41,16 +42,17 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<ListObjectsInput>) ->
     }))
 }
 
-/// The entries of a page as S3 shows them: objects and common prefixes apart.
+/// The entries of a page as S3 shows them: objects and common prefixes apart. With the request, whose
+/// the objects are, too.
 pub(crate) fn shown(
     entries: Vec<Listed>,
     encoded: bool,
-    owner: Option<&dto::Owner>,
+    asked: Option<&Arrival>,
 ) -> (Vec<dto::Object>, Vec<CommonPrefix>) {
     let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
-            Listed::Object(info) => contents.push(object(&info, encoded, owner)),
+            Listed::Object(info) => contents.push(object(&info, encoded, asked)),
             Listed::Prefix(prefix) => {
                 prefixes.push(CommonPrefix { prefix: Some(convert::listed(&prefix, encoded)) });
             }
@@ -59,7 +61,7 @@ pub(crate) fn shown(
     (contents, prefixes)
 }
 
-fn object(info: &ObjectInfo, encoded: bool, owner: Option<&dto::Owner>) -> dto::Object {
+fn object(info: &ObjectInfo, encoded: bool, asked: Option<&Arrival>) -> dto::Object {
     dto::Object {
         key: Some(convert::listed(info.key.as_str(), encoded)),
         last_modified: Some(convert::time(info.modified)),
@@ -68,7 +70,7 @@ fn object(info: &ObjectInfo, encoded: bool, owner: Option<&dto::Owner>) -> dto::
         storage_class: Some(ObjectStorageClass::from_static("STANDARD")),
         checksum_algorithm: Some(algorithms(info)),
         checksum_type: Some(convert::checksum_type(info.checksums.composite)),
-        owner: owner.cloned(),
+        owner: asked.map(|arrival| convert::object_owner(arrival, info)),
         ..Default::default()
     }
 }

@@ -28,8 +28,8 @@ pub(crate) async fn call(
     };
     let listing = codec.objects.list(&bucket, &query).await?;
     let next = listing.entries.last().map(|last| BASE64.encode(last.name())).filter(|_| listing.truncated);
-    let owner = (input.fetch_owner == Some(true)).then(|| convert::owner(&arrival));
-    let (contents, prefixes) = shown(listing.entries, encoded, owner.as_ref());
+    let asked = (input.fetch_owner == Some(true)).then_some(&arrival);
+    let (contents, prefixes) = shown(listing.entries, encoded, asked);
     Ok(S3Response::new(ListObjectsV2Output {
         name: Some(bucket.name.to_string()),
         prefix: Some(convert::listed(&query.prefix, encoded)),
