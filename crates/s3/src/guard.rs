@@ -9,7 +9,7 @@ use std::sync::Arc;
 use headwater_base::Arn;
 use headwater_objects::{Bucket, BucketName, Objects};
 use headwater_wire::Access;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::host::{S3Host, VirtualHost};
@@ -164,9 +164,11 @@ impl AskEverything {
         };
         let bucket = find(&self.objects, &name).await?;
         let bucket =
-            if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin(operation))) } else { bucket };
+            if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin())) } else { bucket };
         arrival.note_bucket_owner(arrival.context.authority.canonical_id(bucket.owner));
-        cors::note(&self.objects, arrival, &bucket, cx.method(), cx.headers()).await?;
+        // A form is a PUT to everyone but the page that posted it.
+        let method = if arrival.reply.is_some() { &Method::POST } else { cx.method() };
+        cors::note(&self.objects, arrival, &bucket, method, cx.headers()).await?;
         check_expected_owner(cx.headers(), "x-amz-expected-bucket-owner", Some(&bucket))?;
         let keys = || keys::of_request(operation, arrival, &bucket, cx.headers(), cx.uri());
         let standing = Standing::of(&self.objects, arrival, bucket.clone(), keys).await?;

@@ -50,8 +50,8 @@ pub(crate) fn of_request(
     let (context, owner) = (&arrival.context, bucket.owner.to_string());
     let mut keys = RequestKeys::default();
     keys.set("aws:sourceip", &*context.source_ip);
-    // The node speaks HTTP; what a proxy before it speaks cannot be known.
-    keys.set("aws:securetransport", "false");
+    // What a proxy before the node speaks cannot be known.
+    keys.set("aws:securetransport", if context.secure { "true" } else { "false" });
     keys.set("aws:currenttime", context.time.iso());
     keys.set("aws:epochtime", context.time.ms().div_euclid(1000).to_string());
     keys.set("aws:requestedregion", context.region.as_str());
