@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -146,6 +147,15 @@ def test_presigned_urls_open_for_what_they_were_signed(node, unique):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(wrong)
         assert refused.value.code == 403 and b"SignatureDoesNotMatch" in refused.value.read()
+
+
+@pytest.mark.parametrize("said", [b"", b"PRI * HT", b"GET / HT"])
+def test_who_asks_for_nothing_is_let_go(node, said):
+    # The node's limit is 30 seconds; afterwards it hangs up by itself.
+    with socket.create_connection(("127.0.0.1", node.port), timeout=45) as silent:
+        silent.sendall(said)
+        while silent.recv(4096):
+            pass
 
 
 def test_a_retry_of_a_put_is_stored_once(node, unique):

@@ -134,9 +134,14 @@ def test_boto3_transfers_in_parts(site, bucket, folder_of_files, tmp_path):
         assert filecmp.cmp(folder_of_files / "large", tmp_path / key, shallow=False), key
 
 
-def test_s5cmd_round_trip(site, bucket, folder_of_files, tmp_path):
+def s5cmd_of(site):
+    """Runs s5cmd against the node."""
     trust = {"SSL_CERT_FILE": str(site.authority)} if site.authority else {}
-    s5cmd = lambda *arguments: run(site, [TOOLS / "s5cmd", "--endpoint-url", site.endpoint, *arguments], trust)  # noqa: E731
+    return lambda *arguments: run(site, [TOOLS / "s5cmd", "--endpoint-url", site.endpoint, *arguments], trust)
+
+
+def test_s5cmd_round_trip(site, bucket, folder_of_files, tmp_path):
+    s5cmd = s5cmd_of(site)
     s5cmd("cp", "--part-size", "5", f"{folder_of_files}/", f"s3://{bucket}/tree/")
     assert s5cmd("sync", f"{folder_of_files}/", f"s3://{bucket}/tree/") == "", "nothing is left to do"
     s5cmd("cp", f"s3://{bucket}/tree/*", f"{tmp_path}/back/")
@@ -150,7 +155,8 @@ def test_s5cmd_round_trip(site, bucket, folder_of_files, tmp_path):
     assert keys(site, bucket) == []
 
 
-def test_rclone_round_trip(site, bucket, folder_of_files, tmp_path):
+def rclone_of(site):
+    """Runs rclone against the node, whose remote is `node:`."""
     settings = {
         "RCLONE_CONFIG": os.devnull,
         "RCLONE_CONFIG_NODE_TYPE": "s3",
@@ -161,7 +167,11 @@ def test_rclone_round_trip(site, bucket, folder_of_files, tmp_path):
         "RCLONE_CONFIG_NODE_REGION": REGION,
         "RCLONE_CONFIG_NODE_FORCE_PATH_STYLE": "true",
     } | ({"RCLONE_CA_CERT": str(site.authority)} if site.authority else {})
-    rclone = lambda *arguments: run(site, [TOOLS / "rclone", *arguments], settings)  # noqa: E731
+    return lambda *arguments: run(site, [TOOLS / "rclone", *arguments], settings)
+
+
+def test_rclone_round_trip(site, bucket, folder_of_files, tmp_path):
+    rclone = rclone_of(site)
     remote = f"node:{bucket}/tree"
     rclone("copy", "--s3-upload-cutoff", "5M", "--s3-chunk-size", "5M", folder_of_files, remote)
     rclone("check", folder_of_files, remote)
@@ -178,6 +188,22 @@ def test_rclone_round_trip(site, bucket, folder_of_files, tmp_path):
     rclone("purge", f"node:{bucket}")
     with pytest.raises(botocore.exceptions.ClientError):
         site.client("s3").head_bucket(Bucket=bucket)
+
+
+def test_tools_see_versions(site, bucket):
+    s3 = site.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    ids = [s3.put_object(Bucket=bucket, Key="file.txt", Body=body)["VersionId"] for body in (b"first", b"second", b"third")]
+    s3.delete_object(Bucket=bucket, Key="file.txt")
+    s5cmd, rclone = s5cmd_of(site), rclone_of(site)
+    listed = s5cmd("ls", "--all-versions", f"s3://{bucket}/")
+    assert all(version in listed for version in ids), listed
+    assert s5cmd("cat", "--version-id", ids[1], f"s3://{bucket}/file.txt") == "second"
+    assert rclone("lsf", f"node:{bucket}") == ""
+    assert len(rclone("lsf", "--s3-versions", f"node:{bucket}").split()) == 3
+    rclone("backend", "cleanup-hidden", f"node:{bucket}")
+    found = json.loads(site.aws("s3api", "list-object-versions", "--bucket", bucket) or "{}")
+    assert "Versions" not in found and "DeleteMarkers" not in found, found
 
 
 def test_s3fs_round_trip(site, bucket, folder_of_files):

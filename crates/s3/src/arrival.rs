@@ -171,7 +171,7 @@ impl Arrival {
     }
 
     /// What events of this request's changes say of it.
-    pub(crate) fn origin(&self, operation: &str) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         let (context, caller) = (&self.context, &self.context.caller);
         let account = caller.account.to_string();
         let is_root = caller.user == "root";
@@ -182,7 +182,7 @@ impl Arrival {
             source_ip: context.source_ip.to_string(),
             request_id: context.request_id.to_string(),
             host_id: context.request_id.to_string(),
-            is_form: operation == "PostObject",
+            is_form: self.reply.is_some(),
             is_lifecycle: false,
         }
     }
@@ -229,7 +229,7 @@ fn clean(headers: &mut HeaderMap, len: Option<u64>) {
     {
         headers.insert(header::CONTENT_ENCODING, rest);
     }
-    if let Some(source) = headers.get(COPY_SOURCE).map(|source| spaced(source)) {
+    if let Some(source) = headers.get(COPY_SOURCE).map(spaced) {
         headers.insert(COPY_SOURCE, source);
     }
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);

@@ -45,6 +45,9 @@ const STANDARD: &[&str] = &[
 /// Fields of a signature; they are no headers of what is put.
 const SIGNATURE: &[&str] = &["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
 
+/// What a browser says of itself and its page, which rules and policies may ask for.
+const BROWSER: [HeaderName; 3] = [header::ORIGIN, header::REFERER, header::USER_AGENT];
+
 /// What a form wants to be told once its file is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
@@ -73,10 +76,11 @@ pub(crate) fn put(
     let bucket = bucket(&head)?;
     let fields = expanded(form)?;
     let field = |name: &str| fields.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str());
-    let policy = PostPolicy::parse(field("policy").unwrap_or_default());
-    let policy = policy.map_err(|reason| Fault::client("InvalidPolicyDocument", reason))?;
-    let sizes = policy.check(&fields, &bucket, now);
-    let sizes = sizes.map_err(|reason| Fault::client("AccessDenied", reason).with_status(403))?;
+    let sizes = match field("policy") {
+        Some(policy) => allowed(policy, &fields, &bucket, now)?,
+        // Of an anonymous caller: the front door lets no other come without.
+        None => SizeRange::default(),
+    };
     let key = field("key").ok_or_else(|| {
         let message =
             "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.";
@@ -96,13 +100,26 @@ pub(crate) fn put(
             _ => StatusCode::NO_CONTENT,
         },
     };
-    let headers = headers(&fields)?;
+    let headers = headers(&fields, &head.headers)?;
     let path = format!("/{bucket}/{}", utf8_percent_encode(key, NON_ALPHANUMERIC));
     let mut head = head;
     head.method = Method::PUT;
     head.uri = path.parse::<Uri>().map_err(|_| Fault::client("KeyTooLongError", "Your key is too long"))?;
     head.headers = headers;
     Ok(Put { head, file: sized(file, sizes), reply })
+}
+
+/// The sizes that the policy allows, if it allows the rest.
+fn allowed(
+    policy: &str,
+    fields: &[(String, String)],
+    bucket: &str,
+    now: Timestamp,
+) -> Result<SizeRange, Fault> {
+    let policy =
+        PostPolicy::parse(policy).map_err(|reason| Fault::client("InvalidPolicyDocument", reason))?;
+    let sizes = policy.check(fields, bucket, now);
+    sizes.map_err(|reason| Fault::client("AccessDenied", reason).with_status(403))
 }
 
 /// The bucket that a form is posted to: in the path, or in the host's name.
@@ -144,10 +161,15 @@ fn expanded(form: &Form) -> Result<Vec<(String, String)>, Fault> {
     Ok(fields)
 }
 
-/// The headers of the PUT.
-fn headers(fields: &[(String, String)]) -> Result<HeaderMap, Fault> {
+/// The headers of the PUT: what the fields say, and what the browser says of itself.
+fn headers(fields: &[(String, String)], sent: &HeaderMap) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::new();
     headers.insert(header::HOST, HeaderValue::from_static("localhost"));
+    for name in BROWSER {
+        if let Some(value) = sent.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
     for (field, value) in fields {
         if field == "x-amz-security-token" {
             let message = "The provided token is malformed or otherwise invalid.";

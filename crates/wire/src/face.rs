@@ -150,8 +150,8 @@ pub enum RawBody {
         /// Trailers, complete once the stream has ended.
         trailers: Arc<std::sync::Mutex<Vec<(String, String)>>>,
     },
-    /// An HTML form whose policy's signature was verified. That the form keeps to its policy is for
-    /// the face to check.
+    /// An HTML form whose policy's signature was verified, or one without a policy and signature of
+    /// an anonymous caller. That a form keeps to its policy is for the face to check.
     Form {
         /// The fields before the file.
         form: Form,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine;
 use headwater_base::{AccountId, Caller, Clock};
+use headwater_wire::form::Form;
 use headwater_wire::sigv4::{AuthError, Claim, Payload, Verifier};
 use headwater_wire::{Access, Authority, Fault, Secret};
 use http::HeaderValue;
@@ -111,4 +112,39 @@ async fn what_was_changed_on_the_way_does_not() {
             assert_eq!(verify(&vector, &vector.head(), b"other").await, Err(AuthError::Mismatch), "{what}");
         }
     }
+}
+
+/// The fields of a form that boto3's `generate_presigned_post` signed.
+fn form() -> Form {
+    let fields = serde_json::from_str(include_str!("vectors/form.json")).unwrap();
+    Form { fields, file_name: "a.txt".into() }
+}
+
+async fn verify_form(form: &Form, seconds_later: u64) -> Result<(), AuthError> {
+    let signed_at = Claim::of_form(&self::form()).unwrap().time;
+    let now = signed_at.plus(std::time::Duration::from_secs(seconds_later));
+    Verifier::new(Arc::new(OneUser), Clock::manual(now)).form(form, "s3").await.map(|_| ())
+}
+
+#[tokio::test]
+async fn a_form_that_boto3_signs_verifies_and_a_changed_one_does_not() {
+    assert_eq!(verify_form(&form(), 600).await, Ok(()));
+    assert!(matches!(verify_form(&form(), 8 * 24 * 3600).await, Err(AuthError::Expired { .. })));
+    for (name, value) in [
+        ("policy", "e30="),
+        ("x-amz-signature", "0000000000000000000000000000000000000000000000000000000000000000"),
+    ] {
+        let mut changed = form();
+        let field = changed.fields.iter_mut().find(|(have, _)| have == name).unwrap();
+        field.1 = value.to_owned();
+        assert_eq!(verify_form(&changed, 0).await, Err(AuthError::Mismatch), "{name}");
+    }
+    for name in ["policy", "x-amz-signature", "x-amz-credential", "x-amz-date", "x-amz-algorithm"] {
+        let mut without = form();
+        without.fields.retain(|(have, _)| have != name);
+        assert!(matches!(verify_form(&without, 0).await, Err(AuthError::MissingField(_))), "{name}");
+    }
+    assert_eq!(verify_form(&Form::default(), 0).await, Err(AuthError::Missing));
+    let old = Form { fields: vec![("AWSAccessKeyId".into(), "AKID".into())], file_name: String::new() };
+    assert!(matches!(verify_form(&old, 0).await, Err(AuthError::Unsupported(_))));
 }

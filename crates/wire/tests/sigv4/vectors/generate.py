@@ -2,6 +2,7 @@
 
 Run it with a Python that has boto3 when a new kind of request should be covered:
     python generate.py > botocore.json
+    python generate.py form > form.json    the fields of an upload by HTML form
 """
 
 import base64
@@ -35,7 +36,6 @@ def client(service, **config):
 
 requests = []
 
-
 def catch(request, **_):
     body = request.body
     if hasattr(body, "read"):
@@ -67,6 +67,16 @@ call("firehose", "list_delivery_streams")
 call("glue", "get_databases")
 call("athena", "list_work_groups")
 call("sts", "get_caller_identity")
+if sys.argv[1:] == ["form"]:
+    post = client("s3", signature_version="s3v4").generate_presigned_post(
+        "bucket",
+        "user/${filename}",
+        Fields={"acl": "private"},
+        Conditions=[{"acl": "private"}, ["content-length-range", 1, 1000]],
+    )
+    print(json.dumps(list(post["fields"].items()), indent=1))
+    sys.exit()
+
 for key in KEYS:
     call("s3", "put_object", PATH, Bucket="bucket", Key=key, Body=b"hello", Metadata={"a": "  b   c "})
     call("s3", "get_object", PATH, Bucket="bucket", Key=key, Range="bytes=0-3")
