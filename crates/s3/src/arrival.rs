@@ -171,18 +171,22 @@ impl Arrival {
     }
 
     /// What events of this request's changes say of it.
-    pub(crate) fn origin(&self, operation: &str) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         let (context, caller) = (&self.context, &self.context.caller);
         let account = caller.account.to_string();
         let is_root = caller.user == "root";
-        let principal = if is_root { account.clone() } else { format!("AWS:{}", caller.access_key) };
+        let principal = match caller.is_anonymous() {
+            true => "Anonymous".to_owned(),
+            false if is_root => account.clone(),
+            false => format!("AWS:{}", caller.access_key),
+        };
         Origin {
             principal,
             requester: account,
             source_ip: context.source_ip.to_string(),
             request_id: context.request_id.to_string(),
             host_id: context.request_id.to_string(),
-            is_form: operation == "PostObject",
+            is_form: self.reply.is_some(),
             is_lifecycle: false,
         }
     }

@@ -163,8 +163,7 @@ impl AskEverything {
             return self.admit_without_bucket(cx, arrival, action).await;
         };
         let bucket = find(&self.objects, &name).await?;
-        let bucket =
-            if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin(operation))) } else { bucket };
+        let bucket = if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin())) } else { bucket };
         arrival.note_bucket_owner(arrival.context.authority.canonical_id(bucket.owner));
         cors::note(&self.objects, arrival, &bucket, cx.method(), cx.headers()).await?;
         check_expected_owner(cx.headers(), "x-amz-expected-bucket-owner", Some(&bucket))?;
