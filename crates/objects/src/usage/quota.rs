@@ -113,6 +113,7 @@ mod tests {
             lock: None,
             access: BucketAccess::from_bits(0),
             notifies: false,
+            lifecycle: false,
             origin: None,
         }
     }
