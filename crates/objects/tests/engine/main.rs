@@ -8,7 +8,9 @@ mod multipart;
 mod objects;
 mod sweep;
 mod versions;
+mod versions_cost;
 mod versions_model;
+mod watched;
 
 use std::sync::Arc;
 
