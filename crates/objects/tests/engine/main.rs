@@ -13,7 +13,9 @@ mod scrub;
 mod sweep;
 mod usage;
 mod versions;
+mod versions_cost;
 mod versions_model;
+mod watched;
 
 use std::sync::Arc;
 
