@@ -264,7 +264,7 @@ def test_access_lists_and_retention(s3, sink, unique):
     )
     notify(s3, bucket, queue("main", ["s3:ObjectAcl:Put"]), queue("other", ["s3:ObjectRetention:Put"]))
     version = s3.put_object(Bucket=bucket, Key="a", Body=b"x")["VersionId"]
-    s3.put_object_acl(Bucket=bucket, Key="a", ACL="authenticated-read")
+    s3.put_object_acl(Bucket=bucket, Key="a", ACL="bucket-owner-full-control")
     until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
     s3.put_object_retention(Bucket=bucket, Key="a", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
     for name, event in (("main", "ObjectAcl:Put"), ("other", "ObjectRetention:Put")):

@@ -171,8 +171,7 @@ impl AskEverything {
             return self.admit_without_bucket(cx, arrival, action).await;
         };
         let bucket = find(&self.objects, &name).await?;
-        let bucket =
-            if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin())) } else { bucket };
+        let bucket = if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin())) } else { bucket };
         arrival.note_bucket_owner(arrival.context.authority.canonical_id(bucket.owner));
         // A form is a PUT to everyone but the page that posted it.
         let method = if arrival.reply.is_some() { &Method::POST } else { cx.method() };
