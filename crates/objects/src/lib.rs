@@ -20,12 +20,14 @@ mod acl;
 mod bucket;
 mod change;
 mod checksum;
+mod class;
 mod config;
 mod copy;
 mod delete;
 mod engine;
 mod error;
 mod history;
+mod lifecycle;
 mod list;
 mod lock;
 mod multipart;
@@ -36,9 +38,11 @@ mod put;
 mod read;
 mod records;
 mod references;
+mod restore;
 mod scrub;
 mod stage;
 mod sweep;
+mod tier;
 mod tries;
 mod usage;
 mod version;
@@ -50,10 +54,16 @@ pub use headwater_blob::{BlobError, BlobId};
 pub use headwater_store::{CommitError, Lsn, StoreError};
 
 pub use checksum::ChecksumAlgorithm;
+pub use class::StorageClass;
 pub use config::{BucketAccess, BucketConfig, Ownership, PolicyTraits, PublicAccessBlock};
 pub use delete::{Deletion, Removal};
 pub use engine::{ObjectOptions, Objects};
 pub use error::ObjectError;
+pub use lifecycle::{
+    Day, Ending, Expiration, Filter, FilterForm, Lifecycle, Lifecycles, NoncurrentExpiration,
+    NoncurrentTransition, RULES_MAX, Rule, RuleError, RuleErrorKind, TRANSITION_BYTES_MIN, Transition,
+    TransitionMinimum, When,
+};
 pub use list::{ListQuery, Listed, ListedVersion, Listing, VersionListing, VersionQuery};
 pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Period, Retention, RetentionMode};
 pub use multipart::{
@@ -61,11 +71,12 @@ pub use multipart::{
     UploadQuery, UploadedEntry,
 };
 pub use name::{BucketName, ObjectKey, UploadId};
-pub use object::{Attributes, Checksums, ObjectInfo};
+pub use object::{Attributes, Checksums, ObjectInfo, Restored};
 pub use outbox::{Change, ChangeEvent, Origin, OutboxRow};
 pub use put::Condition;
 pub use read::ObjectReader;
-pub use references::{blob_references, referenced_blob};
+pub use references::{BodyPlace, blob_references, referenced_body};
+pub use restore::{RestoreBegun, Restores};
 pub use scrub::{Damage, Scrub, ScrubOptions, ScrubReport};
 pub use stage::{BodyStream, INLINE_BYTES_MAX, StagedBody};
 pub use sweep::Sweep;

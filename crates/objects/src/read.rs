@@ -20,6 +20,7 @@ use crate::records::object::PlaceRecord;
 use crate::records::upload::{LayoutRecord, PartRecord};
 use crate::records::{decode, keys};
 use crate::sweep::Pin;
+use crate::tier::Tier;
 use crate::{Bucket, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId};
 
 /// The largest piece of a stream.
@@ -177,18 +178,21 @@ impl Objects {
         version: Option<VersionId>,
         found: &Current,
     ) -> Result<Option<Body>, ObjectError> {
-        match &found.record.place {
+        let place = found.record.readable(self.seams.clock.now())?;
+        match place {
             PlaceRecord::Inline => Ok(self.inline_body(bucket, key, found).await?.map(Body::Inline)),
-            PlaceRecord::Blob(id) => match self.blobs.open(BlobId(**id)).await {
-                Ok(reader) if reader.len() == found.record.size => Ok(Some(Body::Blob(reader))),
-                Ok(_) => Err(ObjectError::Blob(BlobError::Damaged(BlobId(**id)))),
-                Err(BlobError::NotFound(_)) => Ok(None),
-                Err(e) => Err(e.into()),
-            },
+            PlaceRecord::Blob(id) | PlaceRecord::Cold(id) => {
+                match self.open_blob(place, BlobId(**id)).await {
+                    Ok(reader) if reader.len() == found.record.size => Ok(Some(Body::Blob(reader))),
+                    Ok(_) => Err(ObjectError::Blob(BlobError::Damaged(BlobId(**id)))),
+                    Err(ObjectError::Blob(BlobError::NotFound(_))) => Ok(None),
+                    Err(e) => Err(e),
+                }
+            }
             PlaceRecord::Parts(upload) => {
                 let pin = self.pins.pin(**upload);
                 let again = self.find(bucket, key, version).await?;
-                if again.is_none_or(|again| again.record.place != found.record.place) {
+                if again.is_none_or(|again| !again.record.places().any(|named| named == place)) {
                     return Ok(None);
                 }
                 let ends = self.part_ends(**upload).await?;
@@ -196,6 +200,12 @@ impl Objects {
                 Ok(Some(Body::Parts(Arc::new(parts))))
             }
         }
+    }
+
+    /// A blob, in whichever tier `place` says.
+    async fn open_blob(&self, place: &PlaceRecord, id: BlobId) -> Result<Arc<dyn BlobReader>, ObjectError> {
+        let tier = if matches!(place, PlaceRecord::Cold(_)) { Tier::Cold } else { Tier::Hot };
+        Ok(self.place_for(tier)?.open(id).await?)
     }
 
     /// The inline body that `found` names, or `None` when it is another's by now.
@@ -235,9 +245,10 @@ impl Objects {
         let key = keys::part(upload, number);
         let missing = |key| StoreError::Corrupt(format!("{key:?}: not there"));
         let fact = self.store.get(&key).await?.ok_or_else(|| missing(key.clone()))?;
-        match decode::<PartRecord>(&key, &fact.value)?.place {
-            PlaceRecord::Blob(id) => {
-                let reader = self.blobs.open(BlobId(*id)).await?;
+        let place = decode::<PartRecord>(&key, &fact.value)?.place;
+        match &place {
+            PlaceRecord::Blob(id) | PlaceRecord::Cold(id) => {
+                let reader = self.open_blob(&place, BlobId(**id)).await?;
                 Ok(reader.stream(range).map_err(ObjectError::from).boxed())
             }
             PlaceRecord::Inline | PlaceRecord::Parts(_) => {

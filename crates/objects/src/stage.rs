@@ -18,7 +18,9 @@ use headwater_blob::{BlobWriter, UploadHandle};
 use tokio::sync::oneshot;
 
 use crate::checksum::{self, Digests, HashPool, Hasher};
-use crate::{ChecksumAlgorithm, Claim, ObjectError, Objects};
+use crate::records::object::PlaceRecord;
+use crate::tier::Tier;
+use crate::{ChecksumAlgorithm, Claim, ObjectError, Objects, StorageClass};
 
 /// The largest body that lies inline in a fact.
 pub const INLINE_BYTES_MAX: usize = 128 << 10;
@@ -50,6 +52,19 @@ pub struct StagedBody {
 pub(crate) enum Place {
     Inline(Bytes),
     Blob(UploadHandle),
+    /// In the cold tier.
+    Cold(UploadHandle),
+}
+
+impl Place {
+    /// As a record names it.
+    pub(crate) fn record(&self) -> PlaceRecord {
+        match self {
+            Self::Inline(_) => PlaceRecord::Inline,
+            Self::Blob(handle) => PlaceRecord::Blob(handle.id.0.into()),
+            Self::Cold(handle) => PlaceRecord::Cold(handle.id.0.into()),
+        }
+    }
 }
 
 impl StagedBody {
@@ -108,6 +123,28 @@ impl Objects {
     /// The stream's own error, or the disk's; nothing is kept then.
     pub async fn stage(
         &self,
+        body: BodyStream,
+        wanted: &BTreeSet<ChecksumAlgorithm>,
+    ) -> Result<StagedBody, ObjectError> {
+        self.stage_in(Tier::Hot, body, wanted).await
+    }
+
+    /// Writes a body down where objects of `class` lie, and takes the checksums `wanted`.
+    ///
+    /// # Errors
+    /// Those of [`Objects::stage`].
+    pub async fn stage_for(
+        &self,
+        class: StorageClass,
+        body: BodyStream,
+        wanted: &BTreeSet<ChecksumAlgorithm>,
+    ) -> Result<StagedBody, ObjectError> {
+        self.stage_in(self.tier_of(class), body, wanted).await
+    }
+
+    async fn stage_in(
+        &self,
+        tier: Tier,
         mut body: BodyStream,
         wanted: &BTreeSet<ChecksumAlgorithm>,
     ) -> Result<StagedBody, ObjectError> {
@@ -118,7 +155,7 @@ impl Objects {
             let gathered = first.as_ref().map_or(head.len(), Bytes::len);
             if gathered + piece.len() > INLINE_BYTES_MAX {
                 let head = first.unwrap_or_else(|| head.freeze());
-                return self.stage_blob(head, piece, body, wanted).await;
+                return self.stage_blob(tier, head, piece, body, wanted).await;
             }
             // A body of one piece is kept as it is; more pieces are gathered.
             match first.take() {
@@ -135,12 +172,14 @@ impl Objects {
 
     async fn stage_blob(
         &self,
+        tier: Tier,
         head: Bytes,
         piece: Bytes,
         mut rest: BodyStream,
         wanted: &BTreeSet<ChecksumAlgorithm>,
     ) -> Result<StagedBody, ObjectError> {
-        let mut intake = Intake::new(self.blobs.create().await?, Hasher::new(wanted), self.hashing.clone());
+        let writer = self.place_for(tier)?.create().await?;
+        let mut intake = Intake::new(writer, Hasher::new(wanted), self.hashing.clone(), tier);
         intake.take(head).await?;
         intake.take(piece).await?;
         while let Some(piece) = rest.next().await {
@@ -170,11 +209,13 @@ struct Intake {
     batch: Vec<Bytes>,
     batch_bytes: usize,
     size: u64,
+    tier: Tier,
 }
 
 impl Intake {
-    fn new(writer: Box<dyn BlobWriter>, hasher: Hasher, pool: Arc<HashPool>) -> Self {
-        Self { writer, hasher: Some(hasher), pool, hashing: None, batch: Vec::new(), batch_bytes: 0, size: 0 }
+    fn new(writer: Box<dyn BlobWriter>, hasher: Hasher, pool: Arc<HashPool>, tier: Tier) -> Self {
+        let (batch, batch_bytes) = (Vec::new(), 0);
+        Self { writer, hasher: Some(hasher), pool, hashing: None, batch, batch_bytes, size: 0, tier }
     }
 
     async fn take(&mut self, piece: Bytes) -> Result<(), ObjectError> {
@@ -207,6 +248,10 @@ impl Intake {
         let handle = self.writer.finish().await?;
         let hashing = self.hashing.take().expect("hash_batch just started it");
         let hasher = hashing.await.map_err(|_| ObjectError::Body("hashing was cut short".to_owned()))?;
-        Ok(StagedBody::new(self.size, &hasher.finish(), Place::Blob(handle)))
+        let place = match self.tier {
+            Tier::Hot => Place::Blob(handle),
+            Tier::Cold => Place::Cold(handle),
+        };
+        Ok(StagedBody::new(self.size, &hasher.finish(), place))
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::{StreamExt, TryStreamExt};
-use headwater_objects::{Bucket, ChecksumAlgorithm, ObjectError, Objects, StagedBody};
+use headwater_objects::{Bucket, ChecksumAlgorithm, ObjectError, Objects, StagedBody, StorageClass};
 use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 
@@ -78,6 +78,7 @@ impl Declared {
         objects: &Objects,
         (bucket, more): (&Bucket, u64),
         arrival: &Arrival,
+        class: StorageClass,
         body: Option<StreamingBlob>,
     ) -> Result<StagedBody, Refusal> {
         let claim = match self.len {
@@ -85,7 +86,7 @@ impl Declared {
             None => None,
         };
         let mut staged = match body {
-            None => objects.stage(futures::stream::empty().boxed(), &self.wanted).await?,
+            None => objects.stage_for(class, futures::stream::empty().boxed(), &self.wanted).await?,
             Some(body) => {
                 let mut received = 0;
                 let pieces = body.map_err(|e| ObjectError::Body(e.to_string())).and_then(move |piece| {
@@ -95,7 +96,7 @@ impl Declared {
                         if fits { Ok(piece) } else { Err(ObjectError::Invalid("EntityTooLarge".into())) }
                     }
                 });
-                match objects.stage(pieces.boxed(), &self.wanted).await {
+                match objects.stage_for(class, pieces.boxed(), &self.wanted).await {
                     Err(ObjectError::Invalid(_)) => return Err(too_large()),
                     other => other?,
                 }

@@ -17,6 +17,7 @@ use s3s::validation::NameValidation;
 use s3s::{S3Result, s3_error};
 
 use crate::arrival::Arrival;
+use crate::classes;
 use crate::fault::Refusal;
 use crate::standing::Standing;
 use crate::{acl, cors, keys, payer, versions};
@@ -36,6 +37,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("DeleteBucketMetricsConfiguration", "s3:PutMetricsConfiguration"),
     ("DeleteBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
     ("DeleteBucketPolicy", "s3:DeleteBucketPolicy"),
+    ("DeleteBucketLifecycle", "s3:PutLifecycleConfiguration"),
     ("DeleteBucketTagging", "s3:PutBucketTagging"),
     ("DeleteObject", "s3:DeleteObject"),
     ("DeleteObjectTagging", "s3:DeleteObjectTagging"),
@@ -47,6 +49,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("GetBucketCors", "s3:GetBucketCORS"),
     ("GetBucketIntelligentTieringConfiguration", "s3:GetIntelligentTieringConfiguration"),
     ("GetBucketInventoryConfiguration", "s3:GetInventoryConfiguration"),
+    ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
     ("GetBucketLocation", "s3:GetBucketLocation"),
     ("GetBucketLogging", "s3:GetBucketLogging"),
     ("GetBucketMetricsConfiguration", "s3:GetMetricsConfiguration"),
@@ -89,6 +92,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("PutBucketPolicy", "s3:PutBucketPolicy"),
     ("PutBucketRequestPayment", "s3:PutBucketRequestPayment"),
     ("PostObject", "s3:PutObject"),
+    ("PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
     ("PutBucketNotificationConfiguration", "s3:PutBucketNotification"),
     ("PutBucketTagging", "s3:PutBucketTagging"),
     ("PutBucketVersioning", "s3:PutBucketVersioning"),
@@ -99,6 +103,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("PutObjectRetention", "s3:PutObjectRetention"),
     ("PutObjectTagging", "s3:PutObjectTagging"),
     ("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ("RestoreObject", "s3:RestoreObject"),
     ("UploadPart", "s3:PutObject"),
     ("UploadPartCopy", "s3:PutObject"),
 ];
@@ -163,8 +168,7 @@ impl AskEverything {
             return self.admit_without_bucket(cx, arrival, action).await;
         };
         let bucket = find(&self.objects, &name).await?;
-        let bucket =
-            if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin())) } else { bucket };
+        let bucket = if bucket.notifies { Arc::new(bucket.for_origin(arrival.origin())) } else { bucket };
         arrival.note_bucket_owner(arrival.context.authority.canonical_id(bucket.owner));
         // A form is a PUT to everyone but the page that posted it.
         let method = if arrival.reply.is_some() { &Method::POST } else { cx.method() };
@@ -255,9 +259,8 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     if let Some((_, what)) = UNSUPPORTED.iter().find(|(name, _)| headers.contains_key(*name)) {
         return Err(Refusal::not_implemented(what));
     }
-    let class = headers.get("x-amz-storage-class").map(|class| class.as_bytes());
-    if class.is_some_and(|class| class != b"STANDARD") {
-        return Err(Refusal::new(400, "InvalidStorageClass", "The storage class you specified is not valid"));
+    if let Some(class) = headers.get("x-amz-storage-class") {
+        classes::named(class.as_bytes())?;
     }
     Ok(())
 }
@@ -313,7 +316,8 @@ mod tests {
             check_headers(&headers).err().map(|refusal| refusal.code.into_owned())
         };
         assert_eq!(refused("x-amz-storage-class", "STANDARD"), None);
-        assert_eq!(refused("x-amz-storage-class", "GLACIER").as_deref(), Some("InvalidStorageClass"));
+        assert_eq!(refused("x-amz-storage-class", "GLACIER"), None);
+        assert_eq!(refused("x-amz-storage-class", "OUTPOSTS").as_deref(), Some("InvalidStorageClass"));
         assert_eq!(refused("x-amz-server-side-encryption", "AES256").as_deref(), Some("NotImplemented"));
     }
 }

@@ -220,6 +220,7 @@ mod tests {
             created: Timestamp::from_ms(0),
             access: headwater_objects::BucketAccess::default(),
             versioning: headwater_objects::Versioning::Enabled,
+            lifecycle: false,
             lock,
             notifies: false,
             origin: None,

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::backup::Backups;
+use crate::cold;
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::front::{self, Door, Tls, TlsError};
 use crate::root::{self, RootCredentials};
@@ -87,6 +88,14 @@ pub enum StartError {
     /// The place for bodies cannot be opened.
     #[error("cannot open the directory of blobs")]
     Blobs(#[source] BlobError),
+    /// The cold tier cannot be used.
+    #[error("cannot use {path} as the cold tier")]
+    Cold {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The operating system gives no more threads.
     #[error("cannot start the query engine's threads")]
     Threads(#[source] std::io::Error),
@@ -126,14 +135,17 @@ impl Node {
         let (work, ground) = (Work::new(seams.clone()), Work::new(seams.clone()));
         let (store, backup) = open_store(config.data.clone(), &seams, &ground).await?;
         let blobs = open_blobs(config.data.as_deref(), &seams).await?;
+        let cold = open_cold(&config, &seams).await?;
         let backups = config.data.clone().zip(backup);
-        let backups = backups.map(|(data, backup)| Backups::new(data, backup, blobs.clone()));
+        let backups = backups.map(|(data, backup)| Backups::new(data, backup, blobs.clone(), cold.clone()));
         let spill = config.data.clone().unwrap_or_else(std::env::temp_dir).join("spill");
         let (queries, limited_streams) = (config.queries, config.limited_streams.clone());
         let base = Ground {
             store,
             blobs,
             objects,
+            cold,
+            lifecycle_day: config.lifecycle_day()?,
             queries,
             spill,
             users,
@@ -297,6 +309,23 @@ async fn open_blobs(data: Option<&Path>, seams: &Seams) -> Result<Arc<dyn Blobs>
             .await
             .map_err(StartError::Blobs),
     }
+}
+
+/// The cold tier: the one that is configured, else the one that the data directory knows of.
+async fn open_cold(config: &Config, seams: &Seams) -> Result<Option<Arc<dyn Blobs>>, StartError> {
+    let Some(data) = config.data.clone() else {
+        return Ok(None);
+    };
+    let unreadable = |source| StartError::Data { path: data.clone(), source };
+    let Some(path) =
+        config.cold.clone().map_or_else(|| cold::noted(&data), |path| Ok(Some(path))).map_err(unreadable)?
+    else {
+        return Ok(None);
+    };
+    cold::claim(&data, &path, &seams.chance)
+        .map_err(|source| StartError::Cold { path: path.clone(), source })?;
+    let bodies = disk::open(cold::bodies(&path), BlobOptions::default(), seams.clone()).await;
+    bodies.map(Some).map_err(StartError::Blobs)
 }
 
 /// The URL a client on this machine uses.

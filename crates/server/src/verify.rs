@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use headwater_blob::{BlobId, disk};
-use headwater_store::Key;
+use headwater_objects::BodyPlace;
 use headwater_store::embedded::{self, OpenError, Problem, VerifyReport};
+
+use crate::cold;
 
 /// What reading a data directory back found.
 #[derive(Clone, Debug, Default)]
@@ -30,21 +32,45 @@ pub struct DirectoryReport {
 pub fn verify(data: &Path) -> Result<DirectoryReport, OpenError> {
     let mut report = DirectoryReport::default();
     let references = headwater_objects::blob_references();
-    let bodies = data.join("blobs");
     let store = embedded::verify_also(&data.join("store"), &references, |keys| {
-        verify_bodies(&bodies, keys, &mut report)
+        let named = keys.iter().filter_map(headwater_objects::referenced_body);
+        let (cold, hot): (Vec<_>, Vec<_>) = named.partition(|(place, _)| *place == BodyPlace::Cold);
+        let mut problems = verify_bodies(&data.join("blobs"), hot, &mut report);
+        problems.extend(verify_cold(data, cold, &mut report));
+        problems
     })?;
     Ok(DirectoryReport { store, ..report })
 }
 
-fn verify_bodies(bodies: &Path, references: &BTreeSet<Key>, report: &mut DirectoryReport) -> Vec<Problem> {
-    let named = references.iter().filter_map(headwater_objects::referenced_blob).collect();
-    let problem = |file: &Path, what: String| Problem { file: file.to_path_buf(), position: 0, what };
+/// The bodies of the cold tier, wherever the data directory last had it.
+fn verify_cold(data: &Path, named: Vec<(BodyPlace, BlobId)>, report: &mut DirectoryReport) -> Vec<Problem> {
+    match cold::noted(data) {
+        Ok(Some(tier)) => verify_bodies(&cold::bodies(&tier), named, report),
+        Ok(None) if named.is_empty() => Vec::new(),
+        Ok(None) => {
+            vec![problem(data, format!("{} bodies lie in a cold tier that it does not know", named.len()))]
+        }
+        Err(error) => vec![problem(data, error.to_string())],
+    }
+}
+
+fn verify_bodies(
+    bodies: &Path,
+    named: Vec<(BodyPlace, BlobId)>,
+    report: &mut DirectoryReport,
+) -> Vec<Problem> {
+    let named: BTreeSet<BlobId> = named.into_iter().map(|(_, id)| id).collect();
     match disk::verify(bodies, &named) {
         Err(error) => vec![problem(bodies, error.to_string())],
         Ok(found) => {
-            (report.blobs, report.blob_bytes, report.orphans) = (found.sound, found.bytes, found.orphans);
+            report.blobs += found.sound;
+            report.blob_bytes += found.bytes;
+            report.orphans.extend(found.orphans);
             found.problems.iter().map(|(file, error)| problem(file, error.to_string())).collect()
         }
     }
+}
+
+fn problem(file: &Path, what: String) -> Problem {
+    Problem { file: file.to_path_buf(), position: 0, what }
 }

@@ -15,7 +15,7 @@ use headwater_identity::{Guard, Sts, Users};
 use headwater_kinesis::Kinesis;
 use headwater_leases::Leases;
 use headwater_monitoring::Monitoring;
-use headwater_objects::{ObjectOptions, Objects};
+use headwater_objects::{Day, ObjectOptions, Objects};
 use headwater_s3::S3Face;
 use headwater_store::Store;
 use headwater_streams::Streams;
@@ -40,6 +40,9 @@ pub(crate) struct House {
 pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    /// Where bodies of the colder storage classes lie, if there is such a place.
+    pub(crate) cold: Option<Arc<dyn Blobs>>,
+    pub(crate) lifecycle_day: Day,
     /// What buckets may hold, and how bodies are read again.
     pub(crate) objects: ObjectOptions,
     /// What queries may use.
@@ -79,10 +82,25 @@ pub struct Engines {
 /// # Errors
 /// When the query engine's threads cannot be started.
 pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
-    let Ground { store, blobs, objects, queries: config, spill, users, limited_streams, events, seams, work } =
-        ground;
+    let Ground {
+        store,
+        blobs,
+        objects,
+        cold,
+        lifecycle_day,
+        queries: config,
+        spill,
+        users,
+        limited_streams,
+        events,
+        seams,
+        work,
+    } = ground;
     let streams = Streams::new(store.clone(), seams.clone(), &work);
-    let objects = Objects::new(store.clone(), blobs, seams.clone(), &work, objects);
+    let objects = Objects::unattended(store.clone(), blobs, seams.clone(), objects)
+        .with_cold(cold)
+        .with_day(lifecycle_day)
+        .attended(&work);
     let carrier = Arc::new(HttpCarrier::new(seams.clone()));
     let events = Events::new(objects.clone(), events, carrier, &work);
     let catalog = Catalog::new(store.clone(), seams.clone());

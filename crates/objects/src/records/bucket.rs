@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use super::lifecycle::LifecycleRecord;
 use super::version::{LockRecord, StateRecord};
 use crate::BucketAccess;
 
@@ -32,6 +33,9 @@ pub(crate) struct BucketRecord {
     /// What the guard must know, as bits; absent while it is as in a new bucket.
     #[n(7)]
     pub(crate) access: Option<u32>,
+    /// Its lifecycle, if it has one.
+    #[n(9)]
+    pub(crate) lifecycle: Option<LifecycleRecord>,
     /// Whether changes of its objects are events.
     #[n(10)]
     pub(crate) notifies: Option<bool>,
@@ -79,6 +83,7 @@ mod tests {
             versioning: None,
             lock: None,
             access: None,
+            lifecycle: None,
             notifies: None,
         };
         assert_eq!(hex::encode(encode(&record)), "018505182a6965752d776573742d311903e8f4");
@@ -109,8 +114,10 @@ mod tests {
             let versioning = suspended.map(state);
             let lock = suspended.map(|_| LockRecord { default: None });
             let notifies = suspended;
+            let lifecycle = suspended.map(|varies_by_class| LifecycleRecord { rules: 1, varies_by_class });
             let record = BucketRecord {
-                incarnation, owner, region, created_ms, deleting, versioning, lock, access, notifies,
+                incarnation, owner, region, created_ms, deleting, versioning, lock, access, lifecycle,
+                notifies,
             };
             prop_assert_eq!(decode::<BucketRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

@@ -26,7 +26,10 @@ pub(crate) struct UploadRecord {
     pub(crate) algorithm: Option<String>,
     #[n(6)]
     pub(crate) composite: bool,
-    // 7 is the encryption and 8 the storage class.
+    /// The storage class of the object; none is `STANDARD`.
+    #[n(8)]
+    pub(crate) class: Option<u8>,
+    // 7 is the encryption.
     #[n(9)]
     pub(crate) retention_mode: Option<ModeRecord>,
     #[n(10)]
@@ -79,6 +82,7 @@ mod tests {
             tags: BTreeMap::new(),
             algorithm: Some("SHA256".into()),
             composite: true,
+            class: None,
             retention_mode: None,
             retain_until_ms: None,
             hold: None,
@@ -122,7 +126,7 @@ mod tests {
         fn uploads_read_back(initiated_ms: i64, algorithm: Option<String>, tags: BTreeMap<String, String>, composite: bool) {
             let record = UploadRecord {
                 initiated_ms, content_type: algorithm.clone(), headers: tags.clone(), metadata: tags.clone(), tags,
-                algorithm, composite, retention_mode: composite.then_some(ModeRecord::Compliance),
+                algorithm, composite, class: None, retention_mode: composite.then_some(ModeRecord::Compliance),
                 retain_until_ms: composite.then_some(initiated_ms), hold: Some(composite), acl: None,
             };
             prop_assert_eq!(decode::<UploadRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);

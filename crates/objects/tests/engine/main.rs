@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 mod buckets;
+mod cold;
+mod lifecycle;
+mod lifecycle_model;
 mod listing;
 mod multipart;
 mod objects;

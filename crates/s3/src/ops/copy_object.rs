@@ -12,7 +12,7 @@ use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
 use crate::fault::Refusal;
 use crate::standing::Standing;
-use crate::{acl, guard, keys, lock, tags, versions};
+use crate::{acl, classes, guard, keys, lock, tags, versions};
 
 /// The largest object copied by one request: 5 GiB.
 const COPY_BYTES_MAX: u64 = 5 << 30;
@@ -55,6 +55,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
         let _room = codec.objects.claim(&bucket, 1, original.size).await?;
         let mut attributes = attributes(&input, &headers, &original, is_same)?;
         (attributes.lock, attributes.acl) = (lock, list.clone());
+        attributes.storage_class = classes::asked(input.storage_class.as_ref())?;
         if input.tagging_directive.is_none() && !attributes.tags.is_empty() {
             source.standing.may_object("s3:GetObjectTagging", source.key.as_str(), source.version).await?;
             standing.may_new_object("s3:PutObjectTagging", key.as_str()).await?;
@@ -62,7 +63,9 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
         match codec.objects.copy(source.bucket(), &original, &bucket, &key, attributes, &condition).await {
             Err(ObjectError::Contended) => {}
             other => {
-                let mut output = output(&other?, &bucket);
+                let copy = other?;
+                let mut output = output(&copy, &bucket);
+                output.expiration = classes::expiration(&codec.objects, &bucket, &copy).await?;
                 output.copy_source_version_id = versions::told(source.bucket(), original.version);
                 return Ok(S3Response::new(output));
             }
@@ -131,7 +134,7 @@ fn attributes(
     };
     let metadata = replaces(input.metadata_directive.as_ref().map(|d| d.as_str()), "metadata")?;
     let tagging = replaces(input.tagging_directive.as_ref().map(|d| d.as_str()), "tagging")?;
-    if is_same && !metadata {
+    if is_same && !metadata && input.storage_class.is_none() {
         return Err(Refusal::invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the \
              object's metadata, storage class, website redirect location or encryption attributes.",

@@ -19,7 +19,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartInput>) -> 
     let mut declared = Declared::read(&headers, input.content_length, input.content_md5, checksum, named)?;
     let upload = codec.objects.upload(&bucket, &key, id).await?;
     declared.also(upload.options.algorithm);
-    let body = declared.stage(&codec.objects, (&bucket, 0), &arrival, input.body).await?;
+    let class = upload.attributes.storage_class;
+    let body = declared.stage(&codec.objects, (&bucket, 0), &arrival, class, input.body).await?;
     let part = codec.objects.put_part(&bucket, &key, id, number, &body).await?;
     let mut output = UploadPartOutput { e_tag: Some(convert::etag(&part.etag)), ..Default::default() };
     set_checksums!(output, told(&part, &upload));
