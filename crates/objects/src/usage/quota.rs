@@ -114,7 +114,6 @@ mod tests {
             lifecycle: false,
             access: BucketAccess::from_bits(0),
             notifies: false,
-            lifecycle: false,
             origin: None,
         }
     }

@@ -76,7 +76,13 @@ pub(crate) async fn call(
     }))
 }
 
-fn version(info: &ObjectInfo, latest: bool, encoded: bool, arrival: &Arrival, restores: bool) -> ObjectVersion {
+fn version(
+    info: &ObjectInfo,
+    latest: bool,
+    encoded: bool,
+    arrival: &Arrival,
+    restores: bool,
+) -> ObjectVersion {
     ObjectVersion {
         key: Some(convert::listed(info.key.as_str(), encoded)),
         version_id: Some(info.version.to_string()),
