@@ -5,8 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::Timestamp;
 use headwater_store::{Bounds, LogId, StoreError, StoredBatch};
+use headwater_work::Work;
 
 use crate::{PartitionKey, Shard, ShardRead, StreamError, StreamRecord, Streams, batch};
+
+/// Reads from this size on, more than an event of a subscription has, are taken apart on the blocking pool.
+const GATHERED_ASIDE_BYTES_MIN: usize = 1 << 20;
 
 impl Streams {
     /// Reads up to `max_records` records of a shard, and about `max_bytes` of data (at least one
@@ -28,13 +32,10 @@ impl Streams {
         if from < 0 || from > bounds.end {
             return Err(StreamError::OffsetOutOfRange(from));
         }
-        let mut gathered = Gathered { from, records: Vec::new(), bytes: 0, max_records, max_bytes };
-        for stored in &batches {
-            if !gathered.take(stored)? {
-                break;
-            }
-        }
-        Ok(gathered.finish(&batches, &bounds))
+        let bytes: usize = batches.iter().map(|stored| stored.payload.len()).sum();
+        let gathered = Gathered { from, records: Vec::new(), bytes: 0, max_records, max_bytes };
+        let gather = move || gathered.gather(&batches, &bounds);
+        if bytes < GATHERED_ASIDE_BYTES_MIN { gather() } else { Work::blocking(gather).await }
     }
 
     /// The first offset appended at or after `time`; the end if none was.
@@ -77,6 +78,15 @@ struct Gathered {
 }
 
 impl Gathered {
+    fn gather(mut self, batches: &[StoredBatch], bounds: &Bounds) -> Result<ShardRead, StreamError> {
+        for stored in batches {
+            if !self.take(stored)? {
+                break;
+            }
+        }
+        Ok(self.finish(batches, bounds))
+    }
+
     /// Takes a batch's records; `false` when that is enough.
     fn take(&mut self, stored: &StoredBatch) -> Result<bool, StreamError> {
         let records = batch::records(&stored.payload).map_err(|error| corrupt(stored, &error))?;

@@ -22,7 +22,7 @@ pub trait Operation<F>: Send + Sync + 'static {
     /// What the client sends.
     type Input: DeserializeOwned + Send;
     /// What it gets.
-    type Output: Serialize + Send;
+    type Output: Serialize + Send + 'static;
 
     /// Action and resource, for the guard; asked before `call`.
     fn access(face: &F, cx: &Context, input: &Self::Input) -> Result<Access, Fault>;
@@ -33,6 +33,12 @@ pub trait Operation<F>: Send + Sync + 'static {
         cx: &Context,
         input: Self::Input,
     ) -> impl Future<Output = Result<Self::Output, Fault>> + Send;
+
+    /// About how many bytes an answer's body has, where that may be many: it is written into a buffer of
+    /// this size then, not into one that grows under it.
+    fn answer_bytes(_: &Self::Output) -> usize {
+        0
+    }
 }
 
 /// The flat list of a JSON/CBOR service's operations, dispatching by name: decode, guard, call,
@@ -127,7 +133,23 @@ async fn run<F, O: Operation<F>>(face: &F, cx: &Context, codec: Codec, body: Byt
     let access = O::access(face, cx, &input)?;
     cx.authority.check(&cx.caller, &access, None).await?;
     let output = O::call(face, cx, input).await?;
-    Ok(answer::whole(StatusCode::OK, codec.content_type(), codec.encode(&output)?))
+    let bytes = O::answer_bytes(&output);
+    let body = match bytes {
+        0..WRITTEN_ASIDE_BYTES_MIN => codec.encode_within(&output, bytes)?,
+        _ => aside(move || codec.encode_within(&output, bytes)).await?,
+    };
+    Ok(answer::whole(StatusCode::OK, codec.content_type(), body))
+}
+
+/// Answers from this size on are written on the blocking pool: ten mebibytes take milliseconds, and whoever
+/// reads a backlog would have the requests of all others wait that long, again and again.
+const WRITTEN_ASIDE_BYTES_MIN: usize = 256 << 10;
+
+async fn aside(encode: impl FnOnce() -> Result<Bytes, Fault> + Send + 'static) -> Result<Bytes, Fault> {
+    tokio::task::spawn_blocking(encode).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer could not be written");
+        Err(Fault::server("InternalFailure", "the answer could not be written"))
+    })
 }
 
 async fn run_events<F, O: EventOperation<F>>(
@@ -218,6 +240,23 @@ mod tests {
         }
     }
 
+    /// Says that its answers are large.
+    struct Recite;
+    impl Operation<()> for Recite {
+        const NAME: &'static str = "Recite";
+        type Input = Name;
+        type Output = Greeting;
+        fn access((): &(), _: &Context, _: &Name) -> Result<Access, Fault> {
+            Ok(Access { action: "test:Greet", resource: None })
+        }
+        async fn call((): &(), _: &Context, input: Name) -> Result<Greeting, Fault> {
+            Ok(Greeting { text: input.name.repeat(100_000) })
+        }
+        fn answer_bytes(output: &Greeting) -> usize {
+            output.text.len()
+        }
+    }
+
     struct Forbidden;
     impl Operation<()> for Forbidden {
         const NAME: &'static str = "Forbidden";
@@ -232,7 +271,7 @@ mod tests {
     }
 
     async fn ask(target: &str, content_type: &str, body: &[u8]) -> (u16, Outcome, http::HeaderMap, Bytes) {
-        let set = OperationSet::new().with::<Greet>().with::<Forbidden>().refusing(&["Bow"]);
+        let set = OperationSet::new().with::<Greet>().with::<Recite>().with::<Forbidden>().refusing(&["Bow"]);
         let request = http::Request::post("/")
             .header("x-amz-target", target)
             .header("content-type", content_type)
@@ -276,6 +315,18 @@ mod tests {
         let read: serde_json::Value = Codec::Cbor.decode(&body).unwrap();
         assert_eq!((status, read), (200, serde_json::json!({"Text": "hello ada"})));
         assert_eq!(headers["content-type"], "application/x-amz-cbor-1.1");
+    }
+
+    #[tokio::test]
+    async fn a_large_answer_is_the_same_in_both_protocols() {
+        let wanted = "ada".repeat(100_000);
+        assert!(wanted.len() > WRITTEN_ASIDE_BYTES_MIN);
+        for codec in [Codec::Json11, Codec::Cbor] {
+            let body = codec.encode(&serde_json::json!({"Name": "ada"})).unwrap();
+            let (status, _, _, body) = ask("Test_1.Recite", codec.content_type(), &body).await;
+            let read: serde_json::Value = codec.decode(&body).unwrap();
+            assert_eq!((status, read["Text"].as_str()), (200, Some(wanted.as_str())));
+        }
     }
 
     #[tokio::test]

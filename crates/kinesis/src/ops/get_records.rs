@@ -5,7 +5,7 @@ use headwater_wire::{Access, Context, Fault, Operation};
 
 use crate::checks::Checks;
 use crate::cursor::Cursor;
-use crate::shapes::{GetRecordsInput, GetRecordsOutput};
+use crate::shapes::{GetRecordsInput, GetRecordsOutput, RecordOutput};
 use crate::{State, convert, fault, target};
 
 const RECORDS_MAX: usize = 10_000;
@@ -63,7 +63,17 @@ impl Operation<State> for GetRecords {
         }
         answer(state, cx, &stream, shard, read).await
     }
+
+    fn answer_bytes(output: &GetRecordsOutput) -> usize {
+        let of =
+            |record: &RecordOutput| record.data.0.len() + record.partition_key.len() + RECORD_MEMBERS_BYTES;
+        output.records.iter().map(of).sum::<usize>() + ANSWER_MEMBERS_BYTES
+    }
 }
+
+/// What a record takes in an answer beside its data and key, and an answer beside its records.
+const RECORD_MEMBERS_BYTES: usize = 160;
+const ANSWER_MEMBERS_BYTES: usize = 1024;
 
 const ACTION: &str = "kinesis:GetRecords";
 

@@ -29,22 +29,20 @@ impl From<minicbor::encode::Error<std::convert::Infallible>> for WriteError {
     }
 }
 
-/// Writes one value.
-pub(crate) fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, WriteError> {
-    let mut writer = Writer(Encoder::new(Vec::with_capacity(256)));
-    value.serialize(&mut writer)?;
-    Ok(writer.0.into_writer())
+/// Writes one value to the end of `out`.
+pub(crate) fn write<T: Serialize>(out: &mut Vec<u8>, value: &T) -> Result<(), WriteError> {
+    value.serialize(&mut Writer(Encoder::new(out)))
 }
 
-struct Writer(Encoder<Vec<u8>>);
+struct Writer<'o>(Encoder<&'o mut Vec<u8>>);
 
 /// An array or map under way; closes itself where its length was not known.
-struct Open<'w> {
-    writer: &'w mut Writer,
+struct Open<'w, 'o> {
+    writer: &'w mut Writer<'o>,
     ends: bool,
 }
 
-impl Open<'_> {
+impl Open<'_, '_> {
     fn close(self) -> Result<(), WriteError> {
         if self.ends {
             self.writer.0.end()?;
@@ -53,15 +51,15 @@ impl Open<'_> {
     }
 }
 
-impl<'w> ser::Serializer for &'w mut Writer {
+impl<'w, 'o> ser::Serializer for &'w mut Writer<'o> {
     type Ok = ();
     type Error = WriteError;
-    type SerializeSeq = Open<'w>;
-    type SerializeTuple = Open<'w>;
-    type SerializeTupleStruct = Open<'w>;
+    type SerializeSeq = Open<'w, 'o>;
+    type SerializeTuple = Open<'w, 'o>;
+    type SerializeTupleStruct = Open<'w, 'o>;
     type SerializeTupleVariant = Impossible<(), WriteError>;
-    type SerializeMap = Open<'w>;
-    type SerializeStruct = Open<'w>;
+    type SerializeMap = Open<'w, 'o>;
+    type SerializeStruct = Open<'w, 'o>;
     type SerializeStructVariant = Impossible<(), WriteError>;
 
     fn is_human_readable(&self) -> bool {
@@ -159,17 +157,17 @@ impl<'w> ser::Serializer for &'w mut Writer {
         self.0.map(1)?.str(variant)?;
         value.serialize(self)
     }
-    fn serialize_seq(self, len: Option<usize>) -> Result<Open<'w>, WriteError> {
+    fn serialize_seq(self, len: Option<usize>) -> Result<Open<'w, 'o>, WriteError> {
         match len {
             Some(len) => self.0.array(len as u64)?,
             None => self.0.begin_array()?,
         };
         Ok(Open { writer: self, ends: len.is_none() })
     }
-    fn serialize_tuple(self, len: usize) -> Result<Open<'w>, WriteError> {
+    fn serialize_tuple(self, len: usize) -> Result<Open<'w, 'o>, WriteError> {
         self.serialize_seq(Some(len))
     }
-    fn serialize_tuple_struct(self, _name: &'static str, len: usize) -> Result<Open<'w>, WriteError> {
+    fn serialize_tuple_struct(self, _name: &'static str, len: usize) -> Result<Open<'w, 'o>, WriteError> {
         self.serialize_seq(Some(len))
     }
     fn serialize_tuple_variant(
@@ -181,14 +179,14 @@ impl<'w> ser::Serializer for &'w mut Writer {
     ) -> Result<Self::SerializeTupleVariant, WriteError> {
         Err(WriteError(format!("no AWS shape is a tuple variant ({variant})")))
     }
-    fn serialize_map(self, len: Option<usize>) -> Result<Open<'w>, WriteError> {
+    fn serialize_map(self, len: Option<usize>) -> Result<Open<'w, 'o>, WriteError> {
         match len {
             Some(len) => self.0.map(len as u64)?,
             None => self.0.begin_map()?,
         };
         Ok(Open { writer: self, ends: len.is_none() })
     }
-    fn serialize_struct(self, _name: &'static str, len: usize) -> Result<Open<'w>, WriteError> {
+    fn serialize_struct(self, _name: &'static str, len: usize) -> Result<Open<'w, 'o>, WriteError> {
         self.serialize_map(Some(len))
     }
     fn serialize_struct_variant(
@@ -205,7 +203,7 @@ impl<'w> ser::Serializer for &'w mut Writer {
 /// Serde's three traits of sequences say one thing: another element.
 macro_rules! sequences {
     ($($of:ident::$another:ident),*) => {$(
-        impl ser::$of for Open<'_> {
+        impl ser::$of for Open<'_, '_> {
             type Ok = ();
             type Error = WriteError;
             fn $another<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), WriteError> {
@@ -224,7 +222,7 @@ sequences!(
     SerializeTupleStruct::serialize_field
 );
 
-impl ser::SerializeMap for Open<'_> {
+impl ser::SerializeMap for Open<'_, '_> {
     type Ok = ();
     type Error = WriteError;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), WriteError> {
@@ -238,7 +236,7 @@ impl ser::SerializeMap for Open<'_> {
     }
 }
 
-impl ser::SerializeStruct for Open<'_> {
+impl ser::SerializeStruct for Open<'_, '_> {
     type Ok = ();
     type Error = WriteError;
     fn serialize_field<T: Serialize + ?Sized>(
@@ -269,6 +267,11 @@ mod tests {
         #[serde(skip_serializing_if = "Option::is_none")]
         missing: Option<u8>,
         time: EpochTime,
+    }
+
+    fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, WriteError> {
+        let mut out = Vec::new();
+        write(&mut out, value).map(|()| out)
     }
 
     #[test]
