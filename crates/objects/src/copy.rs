@@ -1,5 +1,6 @@
 //! Copies. A body in a blob or in parts is shared: the copy gets a reference of its own, and no
-//! byte moves. Inline bodies are small and are put again.
+//! byte moves. Inline bodies are small and are put again. A copy that is to be sealed otherwise than
+//! its source is read, sealed anew and written.
 //!
 //! **Invariant.** A copy's commit expects its source's fact unchanged. So a body that nothing names
 //! can never come to be named again, which is what lets the sweep delete it.
@@ -10,8 +11,11 @@ use headwater_store::{Commit, CommitError};
 use crate::object::Current;
 use crate::put::{check_lock, new_record};
 use crate::records::keys;
-use crate::records::object::PlaceRecord;
-use crate::{Attributes, Bucket, Change, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects};
+use crate::records::object::{ObjectRecord, PlaceRecord};
+use crate::{
+    Attributes, Bucket, Change, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey,
+    ObjectReader, Objects, Sealing,
+};
 
 impl Objects {
     /// Copies `source`, the version that was read, to `key`. The copy has `attributes`; ETag and
@@ -57,6 +61,30 @@ impl Objects {
         }
     }
 
+    /// Copies an open object byte by byte, sealed as `sealing` says, to `key`. The copy is of one piece;
+    /// its checksums are taken again, by the algorithms of the source's.
+    ///
+    /// # Errors
+    /// Those of reading the source and of [`Objects::put`]; [`ObjectError::CustomerKeyNeeded`] when the
+    /// source is locked.
+    pub async fn copy_sealed(
+        &self,
+        source: &ObjectReader,
+        to: &Bucket,
+        key: &ObjectKey,
+        sealing: &Sealing,
+        attributes: Attributes,
+        condition: &Condition,
+    ) -> Result<ObjectInfo, ObjectError> {
+        let info = &source.info;
+        let wanted = info.checksums.values.keys().filter_map(|name| ChecksumAlgorithm::named(name)).collect();
+        let body = self.stage(source.stream(0..info.size), &wanted, sealing).await?;
+        if body.size != info.size {
+            return Err(ObjectError::Body("the source ended early".to_owned()));
+        }
+        self.put(to, key, &body, attributes, condition).await
+    }
+
     /// The source's bytes if they lie inline.
     ///
     /// # Errors
@@ -75,12 +103,9 @@ impl Objects {
     }
 }
 
-fn copied(
-    original: &Current,
-    attributes: Attributes,
-    now: headwater_base::Timestamp,
-) -> crate::records::object::ObjectRecord {
+fn copied(original: &Current, attributes: Attributes, now: headwater_base::Timestamp) -> ObjectRecord {
     let old = original.record.clone();
     let checksums = Checksums { values: old.checksums, composite: old.composite };
-    new_record(old.size, old.etag, now, old.place, attributes, checksums)
+    let record = new_record(old.size, old.etag, now, old.place, attributes, checksums);
+    ObjectRecord { encryption: old.encryption, ..record }
 }

@@ -8,6 +8,7 @@ use headwater_blob::Blobs;
 use headwater_store::Store;
 use headwater_work::Work;
 
+use crate::Keyring;
 use crate::checksum::HashPool;
 use crate::scrub::{Findings, Scrub, ScrubOptions};
 use crate::sweep::{Doomed, Pins, Sweep};
@@ -32,6 +33,8 @@ pub struct Objects {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) seams: Seams,
+    /// What bodies are sealed with.
+    pub(crate) keyring: Arc<Keyring>,
     /// What the sweep should look at soon.
     pub(crate) doomed: Arc<Doomed>,
     /// Uploads whose parts are being read.
@@ -82,7 +85,15 @@ impl Objects {
         let books = Arc::new(Books::with_quotas(options.quotas));
         let (doomed, pins, findings) = (Arc::default(), Arc::default(), Arc::default());
         let (hashing, scrub) = (Arc::default(), options.scrub);
-        Self { store, blobs, seams, doomed, pins, books, findings, hashing, scrub, turns: Turns::default() }
+        let keyring = Arc::new(Keyring::in_memory(seams.clone()));
+        let turns = Turns::default();
+        Self { store, blobs, seams, keyring, doomed, pins, books, findings, hashing, scrub, turns }
+    }
+
+    /// The same with a keyring that outlives the process.
+    pub fn with_keyring(mut self, keyring: Arc<Keyring>) -> Self {
+        self.keyring = keyring;
+        self
     }
 
     /// The reconciler that removes bodies no fact names.

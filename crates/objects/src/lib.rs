@@ -23,9 +23,11 @@ mod checksum;
 mod config;
 mod copy;
 mod delete;
+mod encryption;
 mod engine;
 mod error;
 mod history;
+mod keyring;
 mod list;
 mod lock;
 mod multipart;
@@ -37,6 +39,7 @@ mod read;
 mod records;
 mod references;
 mod scrub;
+mod seal;
 mod stage;
 mod sweep;
 mod tries;
@@ -52,8 +55,13 @@ pub use headwater_store::{CommitError, Lsn, StoreError};
 pub use checksum::ChecksumAlgorithm;
 pub use config::{BucketAccess, BucketConfig, Ownership, PolicyTraits, PublicAccessBlock};
 pub use delete::{Deletion, Removal};
+pub use encryption::{
+    Asked, BucketEncryption, CustomerKey, DefaultAlgorithm, Encryption, SealedWith, Sealing,
+    check_customer_key,
+};
 pub use engine::{ObjectOptions, Objects};
 pub use error::ObjectError;
+pub use keyring::{KEYRING_FILE, Keyring, KeyringError, NamedKey};
 pub use list::{ListQuery, Listed, ListedVersion, Listing, VersionListing, VersionQuery};
 pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Period, Retention, RetentionMode};
 pub use multipart::{
@@ -65,7 +73,7 @@ pub use object::{Attributes, Checksums, ObjectInfo};
 pub use outbox::{Change, ChangeEvent, Origin, OutboxRow};
 pub use put::Condition;
 pub use read::ObjectReader;
-pub use references::{blob_references, referenced_blob};
+pub use references::{blob_references, referenced_blob, sealing_key, sealing_keys, used_keys};
 pub use scrub::{Damage, Scrub, ScrubOptions, ScrubReport};
 pub use stage::{BodyStream, INLINE_BYTES_MAX, StagedBody};
 pub use sweep::Sweep;

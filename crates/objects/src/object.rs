@@ -9,7 +9,7 @@ use crate::records::acl::AclRecord;
 use crate::records::object::ObjectRecord;
 use crate::records::{decode, keys};
 use crate::version::Named;
-use crate::{Acl, ObjectKey, ObjectLock, VersionId};
+use crate::{Acl, Encryption, ObjectKey, ObjectLock, VersionId};
 
 /// An object as listed or read, without its body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ pub struct ObjectInfo {
     pub checksums: Checksums,
     /// Which version of its key it is; the null version in a bucket that never had versions.
     pub version: VersionId,
+    /// Whose key it is sealed with, if it is.
+    pub encryption: Option<Encryption>,
 }
 
 /// What a writer says about an object.
@@ -118,6 +120,7 @@ impl Current {
             attributes: Attributes { content_type, headers, metadata, tags, system, lock, acl },
             checksums: Checksums { values: self.record.checksums, composite: self.record.composite },
             version,
+            encryption: self.record.encryption.as_ref().map(Encryption::of),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Objects {
         body: Bytes,
         attributes: Attributes,
     ) -> Result<ObjectInfo, ObjectError> {
-        let body = self.stage_bytes(body, false).await?;
+        let body = self.stage_bytes(bucket, body, false).await?;
         self.put(bucket, key, &body, attributes, &Condition::Anything).await
     }
 
@@ -181,7 +181,8 @@ fn record_of(body: &StagedBody, attributes: Attributes, modified: Timestamp) -> 
         Place::Blob(handle) => PlaceRecord::Blob(handle.id.0.into()),
     };
     let checksums = Checksums { values: kept_checksums(&body.checksums), composite: false };
-    new_record(body.size, body.md5.clone(), modified, place, attributes, checksums)
+    let record = new_record(body.size, body.etag.clone(), modified, place, attributes, checksums);
+    ObjectRecord { encryption: body.encryption.clone(), ..record }
 }
 
 pub(crate) fn new_record(
@@ -213,6 +214,7 @@ pub(crate) fn new_record(
         retain_until_ms: None,
         hold: None,
         acl: acl.as_ref().map(AclRecord::of),
+        encryption: None,
     };
     lock.write(&mut record);
     record

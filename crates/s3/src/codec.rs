@@ -89,6 +89,7 @@ operations! {
     delete_bucket_metrics_configuration: DeleteBucketMetricsConfigurationInput => DeleteBucketMetricsConfigurationOutput, ops::metrics::delete;
     delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput => DeleteBucketOwnershipControlsOutput, ops::ownership_controls::delete;
     delete_bucket_policy: DeleteBucketPolicyInput => DeleteBucketPolicyOutput, ops::bucket_policy::delete;
+    delete_bucket_encryption: DeleteBucketEncryptionInput => DeleteBucketEncryptionOutput, ops::bucket_encryption::delete;
     delete_bucket_tagging: DeleteBucketTaggingInput => DeleteBucketTaggingOutput, ops::bucket_tagging::delete;
     delete_object: DeleteObjectInput => DeleteObjectOutput, ops::delete_object::call;
     delete_object_tagging: DeleteObjectTaggingInput => DeleteObjectTaggingOutput, ops::object_tagging::delete;
@@ -100,6 +101,7 @@ operations! {
     get_bucket_cors: GetBucketCorsInput => GetBucketCorsOutput, ops::bucket_cors::get;
     get_bucket_intelligent_tiering_configuration: GetBucketIntelligentTieringConfigurationInput => GetBucketIntelligentTieringConfigurationOutput, ops::intelligent_tiering::get;
     get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput => GetBucketInventoryConfigurationOutput, ops::inventory::get;
+    get_bucket_encryption: GetBucketEncryptionInput => GetBucketEncryptionOutput, ops::bucket_encryption::get;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput, ops::head_bucket::location;
     get_bucket_logging: GetBucketLoggingInput => GetBucketLoggingOutput, ops::bucket_logging::get;
     get_bucket_metrics_configuration: GetBucketMetricsConfigurationInput => GetBucketMetricsConfigurationOutput, ops::metrics::get;
@@ -142,6 +144,7 @@ operations! {
     put_bucket_policy: PutBucketPolicyInput => PutBucketPolicyOutput, ops::bucket_policy::put;
     put_bucket_request_payment: PutBucketRequestPaymentInput => PutBucketRequestPaymentOutput, ops::request_payment::put;
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput => PutBucketNotificationConfigurationOutput, ops::bucket_notification::put;
+    put_bucket_encryption: PutBucketEncryptionInput => PutBucketEncryptionOutput, ops::bucket_encryption::put;
     put_bucket_tagging: PutBucketTaggingInput => PutBucketTaggingOutput, ops::bucket_tagging::put;
     put_bucket_versioning: PutBucketVersioningInput => PutBucketVersioningOutput, ops::bucket_versioning::put;
     put_object: PutObjectInput => PutObjectOutput, ops::put_object::call;

@@ -289,6 +289,7 @@ mod tests {
             attributes: Attributes::default(),
             checksums: Checksums::default(),
             version: headwater_objects::VersionId::NULL,
+            encryption: None,
         }
     }
 

@@ -17,6 +17,7 @@ mod codec;
 mod convert;
 mod cors;
 mod document;
+mod encryption;
 mod fault;
 mod guard;
 mod keys;
@@ -49,16 +50,13 @@ const XML_BYTES_MAX: usize = 4 << 20;
 
 /// What S3 has and this node refuses.
 const REFUSED: &[&str] = &[
-    "DeleteBucketEncryption",
     "DeleteBucketLifecycle",
     "DeleteBucketReplication",
     "DeleteBucketWebsite",
-    "GetBucketEncryption",
     "GetBucketLifecycleConfiguration",
     "GetBucketReplication",
     "GetBucketWebsite",
     "GetObjectTorrent",
-    "PutBucketEncryption",
     "PutBucketLifecycleConfiguration",
     "PutBucketReplication",
     "PutBucketWebsite",

@@ -1,4 +1,5 @@
-//! A data directory read back while no node runs on it: the store, and every body that its facts name.
+//! A data directory read back while no node runs on it: the store, every body that its facts name, and
+//! whether the keyring has the keys that bodies are sealed with.
 //!
 //! The floors know one half each: the store which keys there are, `objects` which of them name a blob,
 //! `blob` whether that one is sound. Here they meet.
@@ -6,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use headwater_base::Seams;
 use headwater_blob::{BlobId, disk};
+use headwater_objects::{KEYRING_FILE, Keyring};
 use headwater_store::Key;
 use headwater_store::embedded::{self, OpenError, Problem, VerifyReport};
 
@@ -29,12 +32,27 @@ pub struct DirectoryReport {
 /// When the directory is in use or can't be read at all; what is wrong with it is reported, not an error.
 pub fn verify(data: &Path) -> Result<DirectoryReport, OpenError> {
     let mut report = DirectoryReport::default();
-    let references = headwater_objects::blob_references();
+    let listed = [headwater_objects::blob_references(), headwater_objects::sealing_keys()];
     let bodies = data.join("blobs");
-    let store = embedded::verify_also(&data.join("store"), &references, |keys| {
-        verify_bodies(&bodies, keys, &mut report)
+    let store = embedded::verify_also(&data.join("store"), &listed, |keys| {
+        let mut problems = verify_bodies(&bodies, keys, &mut report);
+        problems.extend(verify_keyring(data, keys));
+        problems
     })?;
     Ok(DirectoryReport { store, ..report })
+}
+
+/// Every key that bodies are sealed with must be in the keyring: without it they are noise.
+fn verify_keyring(data: &Path, facts: &BTreeSet<Key>) -> Vec<Problem> {
+    let file = data.join(KEYRING_FILE);
+    let problem = |what: String| Problem { file: file.clone(), position: 0, what };
+    let keyring = match Keyring::open(data, Seams::system()) {
+        Ok(keyring) => keyring,
+        Err(error) => return vec![problem(error.to_string())],
+    };
+    let used = facts.iter().filter_map(headwater_objects::sealing_key);
+    let missing = used.filter(|id| !keyring.holds(*id));
+    missing.map(|id| problem(format!("the key {id} is not there, which objects are sealed with"))).collect()
 }
 
 fn verify_bodies(bodies: &Path, references: &BTreeSet<Key>, report: &mut DirectoryReport) -> Vec<Problem> {

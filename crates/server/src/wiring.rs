@@ -15,7 +15,7 @@ use headwater_identity::{Guard, Sts, Users};
 use headwater_kinesis::Kinesis;
 use headwater_leases::Leases;
 use headwater_monitoring::Monitoring;
-use headwater_objects::{ObjectOptions, Objects};
+use headwater_objects::{Keyring, ObjectOptions, Objects};
 use headwater_s3::S3Face;
 use headwater_store::Store;
 use headwater_streams::Streams;
@@ -42,6 +42,8 @@ pub(crate) struct Ground {
     pub(crate) blobs: Arc<dyn Blobs>,
     /// What buckets may hold, and how bodies are read again.
     pub(crate) objects: ObjectOptions,
+    /// What bodies of objects are sealed with.
+    pub(crate) keyring: Arc<Keyring>,
     /// What queries may use.
     pub(crate) queries: QueriesConfig,
     /// Where queries spill.
@@ -79,10 +81,21 @@ pub struct Engines {
 /// # Errors
 /// When the query engine's threads cannot be started.
 pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
-    let Ground { store, blobs, objects, queries: config, spill, users, limited_streams, events, seams, work } =
-        ground;
+    let Ground {
+        store,
+        blobs,
+        objects,
+        keyring,
+        queries: config,
+        spill,
+        users,
+        limited_streams,
+        events,
+        seams,
+        work,
+    } = ground;
     let streams = Streams::new(store.clone(), seams.clone(), &work);
-    let objects = Objects::new(store.clone(), blobs, seams.clone(), &work, objects);
+    let objects = Objects::new(store.clone(), blobs, seams.clone(), &work, objects).with_keyring(keyring);
     let carrier = Arc::new(HttpCarrier::new(seams.clone()));
     let events = Events::new(objects.clone(), events, carrier, &work);
     let catalog = Catalog::new(store.clone(), seams.clone());

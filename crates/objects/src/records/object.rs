@@ -6,6 +6,7 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::acl::AclRecord;
+use super::encryption::EncryptionRecord;
 use super::version::ModeRecord;
 
 /// Where a body lies.
@@ -70,6 +71,9 @@ pub(crate) struct ObjectRecord {
     /// Who owns it and whom that one grants what, if that is not the bucket's owner and nobody.
     #[n(21)]
     pub(crate) acl: Option<AclRecord>,
+    /// How the body is sealed; in parts each part has a data key of its own.
+    #[n(18)]
+    pub(crate) encryption: Option<EncryptionRecord>,
 }
 
 #[cfg(test)]
@@ -100,6 +104,7 @@ mod tests {
             retain_until_ms: None,
             hold: None,
             acl: None,
+            encryption: None,
         }
     }
 
@@ -152,6 +157,7 @@ mod tests {
                 composite, lsn: numbers.0, seq: numbers.1, nonce: numbers.2, marker: hold,
                 retention_mode: hold.map(|_| ModeRecord::Governance), retain_until_ms: hold.map(|_| modified_ms),
                 hold, acl: None,
+                encryption: None,
             };
             prop_assert_eq!(decode::<ObjectRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

@@ -114,6 +114,7 @@ mod tests {
             access: BucketAccess::from_bits(0),
             notifies: false,
             origin: None,
+            encryption: None,
         }
     }
 

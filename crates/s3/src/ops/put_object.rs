@@ -8,7 +8,7 @@ use crate::acl;
 use crate::body::Declared;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
-use crate::{lock, versions};
+use crate::{encryption, lock, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
@@ -23,6 +23,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
     attributes.acl = acl::of_new_object(&arrival, &bucket, &headers)?;
     attributes.lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
     lock::require_checksum(&bucket, &attributes.lock, &headers)?;
+    let asked = encryption::asked(&headers, &arrival, &bucket)?;
+    let sealing = codec.objects.sealing(&bucket, &asked).await?;
     if condition != Condition::Anything {
         // What fails now need not be sent; the commit asks again.
         let etag = match codec.objects.head(&bucket, &key).await {
@@ -32,7 +34,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
         };
         condition.check(&key, etag.as_deref())?;
     }
-    let body = declared.stage(&codec.objects, (&bucket, 1), &arrival, input.body).await?;
+    let body = declared.stage(&codec.objects, (&bucket, 1), &arrival, input.body, &sealing).await?;
     let info = codec.objects.put(&bucket, &key, &body, attributes, &condition).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(convert::etag(&info.etag)),
@@ -41,5 +43,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
         ..Default::default()
     };
     set_checksums!(output, info.checksums.values);
-    Ok(S3Response::new(output))
+    let customer = encryption::customer_key(&headers, &arrival)?;
+    let headers = encryption::written(info.encryption.as_ref(), customer.as_ref());
+    Ok(S3Response::with_headers(output, headers))
 }
