@@ -82,7 +82,7 @@ impl Objects {
         if body.size != info.size {
             return Err(ObjectError::Body("the source ended early".to_owned()));
         }
-        self.put(to, key, &body, attributes, condition).await
+        self.put_as(to, key, &body, attributes, condition, Change::CreatedCopy).await
     }
 
     /// The source's bytes if they lie inline.

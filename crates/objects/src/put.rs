@@ -20,7 +20,8 @@ use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::stage::Place;
 use crate::sweep::Target;
 use crate::{
-    Attributes, Bucket, ChecksumAlgorithm, Checksums, ObjectError, ObjectInfo, ObjectKey, Objects, StagedBody,
+    Attributes, Bucket, Change, ChecksumAlgorithm, Checksums, ObjectError, ObjectInfo, ObjectKey, Objects,
+    StagedBody,
 };
 
 /// What must hold of the current object for a change to happen.
@@ -118,6 +119,19 @@ impl Objects {
         attributes: Attributes,
         condition: &Condition,
     ) -> Result<ObjectInfo, ObjectError> {
+        self.put_as(bucket, key, body, attributes, condition, Self::put_change(bucket)).await
+    }
+
+    /// The same, told as `change`.
+    pub(crate) async fn put_as(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        body: &StagedBody,
+        attributes: Attributes,
+        condition: &Condition,
+        change: Change,
+    ) -> Result<ObjectInfo, ObjectError> {
         check_lock(bucket, &attributes)?;
         let now = self.seams.clock.now();
         let record = record_of(body, attributes, now);
@@ -129,7 +143,7 @@ impl Objects {
             let mut commit = Commit::new().expect_present(keys::guard(bucket.incarnation));
             line.expect(&mut commit, condition);
             let record = line.append(&mut commit, record.clone(), inline_of(body), &self.seams);
-            self.notify(&mut commit, bucket, key, Self::put_change(bucket), record.touched());
+            self.notify(&mut commit, bucket, key, change, record.touched());
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));

@@ -6,7 +6,7 @@
 //!                      └──► hasher (with those of other bodies) } one batch ahead
 //! ```
 //! A body that is sealed goes through the blocking pool on its way to the blob writer: each batch is
-//! hashed and sealed there, while the batch before it is written.
+//! sealed there, beside its hashing, while the batch before it is written.
 //!
 //! **Failure.** Any error of the body's stream, and dropping the future, leaves nothing behind but
 //! a blob nobody names.

@@ -71,8 +71,9 @@ impl Declared {
         self.wanted.extend(algorithm);
     }
 
-    /// Stages the body, sealed as `sealing` says, which will make `more` objects of `bucket`, and holds it against what was declared.
-    /// What the bucket's quota has no room for is refused before it is read, if its length was declared.
+    /// Stages the body, sealed as `sealing` says, which will make `more` objects of `bucket`, and holds it
+    /// against what was declared. What the bucket's quota has no room for is refused before it is read,
+    /// if its length was declared.
     pub(crate) async fn stage(
         &self,
         objects: &Objects,

@@ -108,7 +108,7 @@ fn key_of(headers: &HeaderMap, arrival: &Arrival, prefix: &str) -> Result<Option
         }
         (None, ..) => return Err(must_provide("a valid encryption algorithm")),
     }
-    if !is_private(&arrival.context.source_ip) {
+    if !arrival.context.secure && !is_private(&arrival.context.source_ip) {
         return Err(Refusal::invalid_request(
             "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure \
              connection.",
@@ -127,7 +127,7 @@ fn key_of(headers: &HeaderMap, arrival: &Arrival, prefix: &str) -> Result<Option
     Ok(Some(CustomerKey(raw)))
 }
 
-/// Whether nobody on the way can read a request from there: it came over this machine's loopback,
+/// Whether nobody on the way can read a request from there, also without TLS: it came over loopback,
 /// from a client here or from whoever ends TLS here.
 fn is_private(source_ip: &str) -> bool {
     source_ip.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())

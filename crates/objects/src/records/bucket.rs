@@ -33,12 +33,12 @@ pub(crate) struct BucketRecord {
     /// What the guard must know, as bits; absent while it is as in a new bucket.
     #[n(7)]
     pub(crate) access: Option<u32>,
-    /// Whether changes of its objects are events.
-    #[n(10)]
-    pub(crate) notifies: Option<bool>,
     /// What its bodies are sealed with when a writer says nothing.
     #[n(8)]
     pub(crate) encryption: Option<DefaultEncryptionRecord>,
+    /// Whether changes of its objects are events.
+    #[n(10)]
+    pub(crate) notifies: Option<bool>,
 }
 
 impl BucketRecord {

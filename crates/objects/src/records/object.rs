@@ -68,12 +68,12 @@ pub(crate) struct ObjectRecord {
     /// Whether a legal hold is on; none if nobody ever said.
     #[n(17)]
     pub(crate) hold: Option<bool>,
-    /// Who owns it and whom that one grants what, if that is not the bucket's owner and nobody.
-    #[n(21)]
-    pub(crate) acl: Option<AclRecord>,
     /// How the body is sealed; in parts each part has a data key of its own.
     #[n(18)]
     pub(crate) encryption: Option<EncryptionRecord>,
+    /// Who owns it and whom that one grants what, if that is not the bucket's owner and nobody.
+    #[n(21)]
+    pub(crate) acl: Option<AclRecord>,
 }
 
 #[cfg(test)]
