@@ -1,6 +1,7 @@
 """Change events of buckets, delivered to an HTTP server in the test: every kind, filters, order, and what crashes and
 targets that are down do to them."""
 
+import datetime
 import json
 import random
 import socket
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import botocore.exceptions
 import pytest
+import requests
 from conftest import ALICE, REGION, eventually, free_port, query
 
 MIB = 1 << 20
@@ -239,6 +241,36 @@ def test_versions_and_delete_markers(s3, sink, bucket):
         ("ObjectRemoved:Delete", first),
         ("ObjectRemoved:Delete", marker),
     ]
+
+
+def test_a_form_is_a_post(s3, sink, bucket):
+    notify(s3, bucket, queue())
+    form = s3.generate_presigned_post(Bucket=bucket, Key="from a form")
+    answer = requests.post(form["url"], data=form["fields"], files={"file": b"hello"}, timeout=30)
+    assert answer.status_code == 204, answer.text
+    [record] = wait_for(sink, QUEUES["main"], bucket, 1)
+    assert (record["eventName"], key_of(record)) == ("ObjectCreated:Post", "from a form")
+    assert record["s3"]["object"]["size"] == 5
+    assert record["responseElements"]["x-amz-request-id"] == answer.headers["x-amz-request-id"]
+
+
+def test_access_lists_and_retention(s3, sink, unique):
+    bucket = unique("bucket")
+    s3.create_bucket(
+        Bucket=bucket,
+        CreateBucketConfiguration={"LocationConstraint": REGION},
+        ObjectLockEnabledForBucket=True,
+        ObjectOwnership="ObjectWriter",
+    )
+    notify(s3, bucket, queue("main", ["s3:ObjectAcl:Put"]), queue("other", ["s3:ObjectRetention:Put"]))
+    version = s3.put_object(Bucket=bucket, Key="a", Body=b"x")["VersionId"]
+    s3.put_object_acl(Bucket=bucket, Key="a", ACL="bucket-owner-full-control")
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
+    s3.put_object_retention(Bucket=bucket, Key="a", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    for name, event in (("main", "ObjectAcl:Put"), ("other", "ObjectRetention:Put")):
+        [record] = wait_for(sink, QUEUES[name], bucket, 1)
+        assert (record["eventName"], record["eventVersion"]) == (event, "2.3")
+        assert record["s3"]["object"]["versionId"] == version and "size" not in record["s3"]["object"]
 
 
 def test_what_a_query_writes_is_told_too(s3, eventful, sink, bucket):

@@ -146,6 +146,39 @@ def test_forged_and_incomplete_signatures_are_refused(node, bucket):
     assert not is_stored(node, bucket, "forged")
 
 
+def test_a_form_without_a_policy_is_everybodys(node, unique):
+    s3, bucket = node.client("s3"), unique("open")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    open_form = {"url": f"{node.endpoint}/{bucket}", "fields": {"key": "given"}}
+    refused(post(open_form), 403, "AccessDenied")
+    s3.put_public_access_block(
+        Bucket=bucket,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": False,
+            "IgnorePublicAcls": False,
+            "BlockPublicPolicy": False,
+            "RestrictPublicBuckets": False,
+        },
+    )
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/given"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    assert post(open_form).status_code == 204
+    refused(post(open_form | {"fields": {"key": "other"}}), 403, "AccessDenied")
+    assert is_stored(node, bucket, "given") and not is_stored(node, bucket, "other")
+
+
+def test_a_page_of_another_origin_may_post_if_the_bucket_says_so(node, unique):
+    s3, bucket = node.client("s3"), unique("pages")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    rule = {"AllowedMethods": ["POST"], "AllowedOrigins": ["https://app.example.com"], "ExposeHeaders": ["ETag"]}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    answer = post(presigned(node, bucket, "page"), headers={"Origin": "https://app.example.com"})
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    answer = post(presigned(node, bucket, "page"), headers={"Origin": "https://other.example.com"})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
 def test_another_account_may_not_post_into_the_bucket(node, bucket):
     refused(post(presigned(node, bucket, "foreign", user=BOB)), 403, "AccessDenied")
     assert not is_stored(node, bucket, "foreign")

@@ -120,6 +120,27 @@ def test_the_command_line_tool_copies_over_tls(secure, bucket, tmp_path):
     assert (tmp_path / "file").read_bytes() == (tmp_path / "back").read_bytes()
 
 
+def test_policies_may_ask_for_tls(node, secure, unique):
+    for site, denied in [(secure, "true"), (node, "false")]:
+        s3, bucket = site.client("s3"), unique("policy")
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        for value in ["true", "false"]:
+            statement = {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:PutObject",
+                "Resource": f"arn:aws:s3:::{bucket}/*",
+                "Condition": {"Bool": {"aws:SecureTransport": value}},
+            }
+            s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+            if value == denied:
+                with pytest.raises(botocore.exceptions.ClientError) as refused:
+                    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+                assert refused.value.response["Error"]["Code"] == "AccessDenied"
+            else:
+                s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+
+
 def test_every_service_answers_over_tls(secure):
     assert secure.client("sts").get_caller_identity()["Account"] == ALICE.account
     assert secure.client("kinesis").list_streams()["StreamNames"] == []

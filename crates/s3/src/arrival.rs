@@ -175,7 +175,11 @@ impl Arrival {
         let (context, caller) = (&self.context, &self.context.caller);
         let account = caller.account.to_string();
         let is_root = caller.user == "root";
-        let principal = if is_root { account.clone() } else { format!("AWS:{}", caller.access_key) };
+        let principal = match caller.is_anonymous() {
+            true => "Anonymous".to_owned(),
+            false if is_root => account.clone(),
+            false => format!("AWS:{}", caller.access_key),
+        };
         Origin {
             principal,
             requester: account,

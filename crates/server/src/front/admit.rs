@@ -146,10 +146,14 @@ impl Admission {
 
     /// A request that nobody signed, for a face that asks whether everybody may.
     fn unsigned(&self, mut head: Parts, body: Incoming, arrival: Arrival) -> Result<Admitted, Fault> {
-        let region = UNSIGNED_REGION.parse().expect("the name of a region is one");
-        let context = self.context_of(&head, Arc::new(Caller::anonymous()), region, arrival, [0; 32]);
+        let context = self.anonymous(&head, arrival);
         let body = unsigned_body(&mut head, body, &self.seams.clock)?;
         Ok(Admitted { request: VerifiedRequest { head, body, context }, memory: None })
+    }
+
+    fn anonymous(&self, head: &Parts, arrival: Arrival) -> Context {
+        let region = UNSIGNED_REGION.parse().expect("the name of a region is one");
+        self.context_of(head, Arc::new(Caller::anonymous()), region, arrival, [0; 32])
     }
 
     /// A form: its signature is among its fields.
@@ -169,14 +173,18 @@ impl Admission {
         };
         let opened = match arriving.fields().await {
             Ok(form) => match self.verifier.form(&form, face.signing_name()).await {
-                Ok(verified) => Ok((form, verified)),
+                Ok(verified) => Ok((form, Some(verified))),
+                Err(AuthError::Missing) if face.takes_unsigned() => Ok((form, None)),
                 Err(error) => Err(self.note(&error).fault(route::dialect(face))),
             },
             Err(fault) => Err(fault),
         };
         match opened {
             Ok((form, verified)) => {
-                let context = self.context(&head, &verified, arrival, [0; 32]);
+                let context = match verified {
+                    Some(verified) => self.context(&head, &verified, arrival, [0; 32]),
+                    None => self.anonymous(&head, arrival),
+                };
                 let body = RawBody::Form { form, file: arriving.file() };
                 Ok(Admitted { request: VerifiedRequest { head, body, context }, memory: None })
             }

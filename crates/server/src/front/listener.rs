@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use headwater_work::Work;
@@ -155,7 +156,10 @@ impl Host {
 
     async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, from: Peer) {
         let inner = self.door.clone();
+        let asked = Arc::new(AtomicBool::new(false));
+        let noted = asked.clone();
         let service = service_fn(move |request: Request<Incoming>| {
+            noted.store(true, Ordering::Relaxed);
             let door = inner.clone();
             async move { Ok::<_, Infallible>(door.answer(request, from).await) }
         });
@@ -163,6 +167,7 @@ impl Host {
         tokio::pin!(serving);
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
+            () = self.silence(&asked) => Err("it asked for nothing".into()),
             () = self.door.work.stopping() => {
                 serving.as_mut().graceful_shutdown();
                 let closing = self.door.seams.clock.timeout(CLOSE_MAX, serving.as_mut()).await;
@@ -172,6 +177,15 @@ impl Host {
         if let Err(error) = ended {
             // Clients hang up, send nonsense, fall silent: their affair, told to who debugs.
             tracing::debug!(peer = %from.addr, error, "a connection ended early");
+        }
+    }
+
+    /// Ends when a connection has been open for [`HEAD_MAX`] without a request: the library's own
+    /// limit begins only once it knows which version of HTTP is spoken.
+    async fn silence(&self, asked: &AtomicBool) {
+        self.door.seams.clock.sleep(HEAD_MAX).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending().await
         }
     }
 }
