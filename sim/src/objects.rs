@@ -112,7 +112,14 @@ impl World {
         let name = BucketName::new("sim").expect("a name");
         let bucket = objects.create_bucket(&name, owner, &region).await.expect("nothing fails yet");
         fate.set(FAILURES, CRASHES);
-        let run = Run { digest: 0xcbf2_9ce4_8422_2325, acknowledged: 0, failed: 0, crashes: 0, happened: 0, swept: 0 };
+        let run = Run {
+            digest: 0xcbf2_9ce4_8422_2325,
+            acknowledged: 0,
+            failed: 0,
+            crashes: 0,
+            happened: 0,
+            swept: 0,
+        };
         Self { seams, store, blobs, fate, objects, bucket, model: BTreeMap::new(), bodies: 0, run }
     }
 
@@ -273,7 +280,12 @@ impl World {
     fn saw(&mut self, key: u64, found: Content) {
         let may = self.may_hold(key);
         let lens = |all: &[Content]| all.iter().map(|c| c.as_ref().map(Bytes::len)).collect::<Vec<_>>();
-        assert!(may.contains(&found), "key {key} holds {:?} and may hold {:?}", lens(&[found.clone()]), lens(&may));
+        assert!(
+            may.contains(&found),
+            "key {key} holds {:?} and may hold {:?}",
+            lens(&[found.clone()]),
+            lens(&may)
+        );
         self.note(found.as_deref().unwrap_or(b"nothing"));
         self.model.insert(key, vec![found]);
     }
@@ -290,7 +302,8 @@ impl World {
         let query = ListQuery { limit: 1000, ..ListQuery::default() };
         let listed = objects.list(&self.bucket, &query).await.expect("a sound store");
         let listed: BTreeSet<String> = listed.entries.iter().map(|entry| entry.name().to_owned()).collect();
-        let held = |(key, may): (&u64, &Vec<Content>)| may[0].as_ref().map(|_| name_of(*key).as_str().to_owned());
+        let held =
+            |(key, may): (&u64, &Vec<Content>)| may[0].as_ref().map(|_| name_of(*key).as_str().to_owned());
         assert_eq!(listed, self.model.iter().filter_map(held).collect(), "the listing");
         self.give_up_uploads(&objects).await;
         let before = self.blobs.count() as u64;

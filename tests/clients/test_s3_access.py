@@ -237,6 +237,63 @@ def test_conditions_on_what_is_put_and_listed(alice, bob, carol, bucket):
     assert refusal(carol.put_object, Bucket=bucket, Key="k", Body=b"", Tagging="class=secret") == "AccessDenied"
 
 
+def test_a_policy_is_its_own_accounts(alice, bob, bucket):
+    put_policy(alice, bucket, statement(bucket, "s3:*", IS_BOB, inside=["", "/*"]))
+    assert bob.list_objects_v2(Bucket=bucket)["KeyCount"] == 2
+    assert refusal(bob.get_bucket_policy, Bucket=bucket) == "MethodNotAllowed"
+    assert refusal(bob.delete_bucket_policy, Bucket=bucket) == "MethodNotAllowed"
+    assert refusal(bob.put_bucket_policy, Bucket=bucket, Policy="{}") == "MethodNotAllowed"
+
+
+def test_a_version_is_asked_for_by_an_action_of_its_own(alice, bob, bucket):
+    alice.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    versions = [alice.put_object(Bucket=bucket, Key="k", Body=body)["VersionId"] for body in (b"1", b"2")]
+    put_policy(alice, bucket, statement(bucket, ["s3:GetObject", "s3:DeleteObject"], IS_BOB))
+    assert bob.get_object(Bucket=bucket, Key="k")["Body"].read() == b"2"
+    for version in versions:
+        assert refusal(bob.get_object, Bucket=bucket, Key="k", VersionId=version) == "AccessDenied"
+        assert refusal(bob.delete_object, Bucket=bucket, Key="k", VersionId=version) == "AccessDenied"
+    deleted = bob.delete_objects(
+        Bucket=bucket, Delete={"Objects": [{"Key": "k", "VersionId": versions[0]}, {"Key": "k"}]}
+    )
+    assert [error["VersionId"] for error in deleted["Errors"]] == [versions[0]]
+    assert [entry["DeleteMarker"] for entry in deleted["Deleted"]] == [True]
+    put_policy(
+        alice,
+        bucket,
+        statement(
+            bucket, "s3:GetObjectVersion", IS_BOB, Condition={"StringEquals": {"s3:VersionId": versions[0]}}
+        ),
+    )
+    assert bob.get_object(Bucket=bucket, Key="k", VersionId=versions[0])["Body"].read() == b"1"
+    assert refusal(bob.get_object, Bucket=bucket, Key="k", VersionId=versions[1]) == "AccessDenied"
+    assert refusal(bob.get_object, Bucket=bucket, Key="k") == "AccessDenied", "a delete marker hides itself, too"
+
+
+def test_who_may_not_list_does_not_learn_what_is_not_there(alice, bob, bucket):
+    put_policy(alice, bucket, statement(bucket, "s3:GetObject", IS_BOB))
+    assert refusal(bob.get_object, Bucket=bucket, Key="missing") == "AccessDenied"
+    put_policy(
+        alice, bucket, statement(bucket, "s3:GetObject", IS_BOB), statement(bucket, "s3:ListBucket", IS_BOB, inside="")
+    )
+    assert refusal(bob.get_object, Bucket=bucket, Key="missing") == "NoSuchKey"
+
+
+def test_locks_are_asked_for_too(alice, bob, unique):
+    name = unique("bucket")
+    alice.create_bucket(
+        Bucket=name,
+        CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},
+        ObjectLockEnabledForBucket=True,
+    )
+    put_policy(alice, name, statement(name, "s3:PutObject", IS_BOB))
+    put = {"Bucket": name, "Key": "k", "Body": b"x", "ChecksumAlgorithm": "CRC32"}
+    bob.put_object(**put)
+    assert refusal(bob.put_object, **put, ObjectLockLegalHoldStatus="ON") == "AccessDenied"
+    put_policy(alice, name, statement(name, ["s3:PutObject", "s3:PutObjectLegalHold"], IS_BOB))
+    bob.put_object(**put, ObjectLockLegalHoldStatus="ON")
+
+
 def test_variables_make_a_home_for_everybody(alice, bob, bucket):
     everybody_of_bob = {"AWS": f"arn:aws:iam::{BOB.account}:root"}
     put_policy(alice, bucket, statement(bucket, "s3:PutObject", everybody_of_bob, inside="/home/${aws:username}/*"))
@@ -348,6 +405,8 @@ def test_who_writes_owns_unless_the_bucket_says_otherwise(alice, bob, bucket):
     assert bob.get_object_acl(Bucket=bucket, Key="bobs")["Owner"]["ID"] == canonical(bob)
     assert bob.get_object(Bucket=bucket, Key="bobs")["Body"].read() == b"bob"
     assert refusal(alice.get_object, Bucket=bucket, Key="bobs") == "AccessDenied"
+    owners = {entry["Key"]: entry["Owner"]["ID"] for entry in alice.list_objects(Bucket=bucket)["Contents"]}
+    assert (owners["bobs"], owners["open/a"]) == (canonical(bob), canonical(alice))
     bob.put_object(Bucket=bucket, Key="given", Body=b"bob", ACL="bucket-owner-full-control")
     assert alice.get_object(Bucket=bucket, Key="given")["Body"].read() == b"bob"
     assert alice.get_object_acl(Bucket=bucket, Key="given")["Owner"]["ID"] == canonical(bob)
@@ -360,6 +419,8 @@ def test_who_writes_owns_unless_the_bucket_says_otherwise(alice, bob, bucket):
     alice.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=enforced)
     assert alice.get_object(Bucket=bucket, Key="bobs")["Body"].read() == b"bob"
     assert refusal(bob.get_object, Bucket=bucket, Key="bobs") == "AccessDenied"
+    owners = {entry["Owner"]["ID"] for entry in alice.list_objects(Bucket=bucket)["Contents"]}
+    assert owners == {canonical(alice)}
 
 
 def test_lists_in_xml(alice, bucket):

@@ -236,3 +236,22 @@ def test_the_configuration_file_names_them_too(start_node, authority):
     node.stop()
     command = [str(BIN), "serve", "--tls-cert", str(cert)]
     assert b"--tls-key" in subprocess.run(command, capture_output=True, timeout=20).stderr
+
+
+def test_a_bucket_policy_that_demands_tls_is_content(secure, unique):
+    s3, name = secure.client("s3"), unique("bucket")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    s3.put_object(Bucket=name, Key="k", Body=b"x")
+    deny["Condition"]["Bool"]["aws:SecureTransport"] = "true"
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        s3.get_object(Bucket=name, Key="k")
+    assert refused.value.response["Error"]["Code"] == "AccessDenied"

@@ -53,6 +53,8 @@ pub struct Bucket {
     pub origin: Option<Arc<Origin>>,
     /// What it seals bodies with when their writers ask for nothing.
     pub encryption: Option<BucketEncryption>,
+    /// Whether it has a lifecycle. As of when it was looked at, too.
+    pub lifecycle: bool,
 }
 
 impl Objects {
@@ -99,6 +101,7 @@ impl Objects {
             access: None,
             notifies: None,
             encryption: None,
+            lifecycle: None,
         }
     }
 
@@ -130,7 +133,7 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NoSuchBucket`]; [`ObjectError::BucketState`] when object lock needs versions.
     pub async fn set_versioning(&self, bucket: &Bucket, enabled: bool) -> Result<(), ObjectError> {
-        self.change_bucket(bucket, |record| {
+        self.change_bucket(bucket, |record, _| {
             if !enabled && record.lock.is_some() {
                 let why = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
                 return Err(ObjectError::BucketState(why));
@@ -146,7 +149,7 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NoSuchBucket`]; [`ObjectError::BucketState`] when versions are not enabled.
     pub async fn set_bucket_lock(&self, bucket: &Bucket, lock: BucketLock) -> Result<(), ObjectError> {
-        self.change_bucket(bucket, |record| {
+        self.change_bucket(bucket, |record, _| {
             if record.versioning != Some(StateRecord::Enabled) {
                 let why = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration";
                 return Err(ObjectError::BucketState(why));
@@ -158,10 +161,10 @@ impl Objects {
     }
 
     /// Changes how the bucket stands.
-    async fn change_bucket(
+    pub(crate) async fn change_bucket(
         &self,
         bucket: &Bucket,
-        change: impl Fn(&mut BucketRecord) -> Result<(), ObjectError>,
+        change: impl Fn(&mut BucketRecord, &mut Commit) -> Result<(), ObjectError>,
     ) -> Result<(), ObjectError> {
         let name = &bucket.name;
         for _ in 0..TRIES_MAX {
@@ -170,11 +173,11 @@ impl Objects {
             if record.incarnation != bucket.incarnation || record.deleting {
                 continue;
             }
-            change(&mut record)?;
             let mut commit = Commit::new()
                 .expect(keys::bucket(name.as_str()), version)
-                .expect_present(keys::guard(record.incarnation))
-                .put(keys::bucket(name.as_str()), encode(&record));
+                .expect_present(keys::guard(record.incarnation));
+            change(&mut record, &mut commit)?;
+            commit.stage(|c| c.put(keys::bucket(name.as_str()), encode(&record)));
             add_standing(&mut commit, &record);
             match self.store.commit(commit).await {
                 Ok(_) => return Ok(()),
@@ -330,7 +333,7 @@ impl Objects {
         encryption: Option<&BucketEncryption>,
     ) -> Result<(), ObjectError> {
         let encryption = encryption.map(BucketEncryption::record);
-        self.change_bucket(bucket, |record| {
+        self.change_bucket(bucket, |record, _| {
             record.encryption.clone_from(&encryption);
             Ok(())
         })
@@ -371,9 +374,13 @@ impl Objects {
                 .delete(key)
                 .delete(keys::alive(incarnation))
                 .delete(keys::bucket_tags(incarnation))
-                .delete(keys::versioned(incarnation));
+                .delete(keys::versioned(incarnation))
+                .delete(keys::name(incarnation))
+                .delete(keys::walk(incarnation));
             self.with_configs_removed(gone, incarnation).await?
         };
+        let rules = record.lifecycle.filter(|_| !holds_objects).map_or(0, |lifecycle| lifecycle.rules);
+        let commit = (0..rules).fold(commit, |commit, n| commit.delete(keys::rule(incarnation, n)));
         match self.store.commit(commit).await {
             Ok(_) if holds_objects => Ok(false),
             Ok(_) => {
@@ -418,15 +425,20 @@ fn bucket_of(name: &BucketName, record: &BucketRecord) -> Result<Bucket, StoreEr
         notifies: record.notifies.unwrap_or(false),
         origin: None,
         encryption: record.encryption.as_ref().map(BucketEncryption::of),
+        lifecycle: record.lifecycle.is_some(),
     })
 }
 
-/// Stages what puts and deletes expect of a bucket that has, or had, versions.
+/// Stages what puts and deletes expect of a bucket that has a lifecycle, or has, or had, versions.
 fn add_standing(commit: &mut Commit, record: &BucketRecord) {
-    if let Some(state) = record.versioning {
-        let standing = VersionedRecord { state, lock: record.lock.clone() };
-        commit.stage(|c| c.put(keys::versioned(record.incarnation), encode(&standing)));
+    let fact = keys::versioned(record.incarnation);
+    if record.versioning.is_none() && record.lifecycle.is_none() {
+        commit.stage(|c| c.delete(fact));
+        return;
     }
+    let state = record.versioning.unwrap_or(StateRecord::Never);
+    let standing = VersionedRecord { state, lock: record.lock.clone(), lifecycle: record.lifecycle };
+    commit.stage(|c| c.put(fact, encode(&standing)));
 }
 
 #[cfg(test)]

@@ -99,6 +99,8 @@ impl Objects {
                 commit.stage(|c| c.expect(keys::history(bucket.incarnation, key.as_str()), at));
             }
             let is_newest = history.is_some_and(|(history, _)| Some(history.newest) == found.record.seq);
+            tries.standing.expect(&mut commit, bucket.incarnation);
+            self.stage_look_at(&mut commit, bucket, &tries.standing, key);
             let fact = found.fact_key(bucket.incarnation, key);
             found.expect(&mut commit, fact.clone());
             let (id, lsn) = (found.id(), found.lsn());
@@ -121,7 +123,7 @@ impl Objects {
 
     /// The row of what was read, perhaps from its copy, and its key's history; neither for a plain
     /// object. `None` when it moved meanwhile.
-    async fn row_of_found(
+    pub(crate) async fn row_of_found(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,

@@ -1,6 +1,7 @@
 //! Copies. A body in a blob or in parts is shared: the copy gets a reference of its own, and no
-//! byte moves. Inline bodies are small and are put again. A copy that is to be sealed otherwise than
-//! its source is read, sealed anew and written.
+//! byte moves, unless the copy's storage class keeps bodies in the other tier. Inline bodies are small
+//! and are put again. A copy that is to be sealed otherwise than its source is read, sealed anew and
+//! written.
 //!
 //! **Invariant.** A copy's commit expects its source's fact unchanged. So a body that nothing names
 //! can never come to be named again, which is what lets the sweep delete it.
@@ -8,10 +9,14 @@
 use bytes::Bytes;
 use headwater_store::{Commit, CommitError};
 
+use headwater_base::Timestamp;
+
+use crate::history::Line;
 use crate::object::Current;
 use crate::put::{check_lock, new_record};
 use crate::records::keys;
 use crate::records::object::{ObjectRecord, PlaceRecord};
+use crate::tier::Moved;
 use crate::{
     Attributes, Bucket, Change, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey,
     ObjectReader, Objects, Sealing,
@@ -46,7 +51,7 @@ impl Objects {
             let source_fact = original.fact_key(from.incarnation, &source.key);
             original.expect(&mut commit, source_fact);
             line.expect(&mut commit, condition);
-            let record = copied(&original, attributes.clone(), now);
+            let (record, _moved) = self.copied(&original, attributes.clone(), now, &line).await?;
             let record = line.append(&mut commit, record, body, &self.seams);
             self.notify(&mut commit, to, key, Change::CreatedCopy, record.touched());
             match self.store.commit(commit).await {
@@ -78,7 +83,8 @@ impl Objects {
     ) -> Result<ObjectInfo, ObjectError> {
         let info = &source.info;
         let wanted = info.checksums.values.keys().filter_map(|name| ChecksumAlgorithm::named(name)).collect();
-        let body = self.stage(source.stream(0..info.size), &wanted, sealing).await?;
+        let source = source.stream(0..info.size);
+        let body = self.stage_for(attributes.storage_class, source, &wanted, sealing).await?;
         if body.size != info.size {
             return Err(ObjectError::Body("the source ended early".to_owned()));
         }
@@ -95,17 +101,29 @@ impl Objects {
         key: &ObjectKey,
         original: &Current,
     ) -> Result<Option<Bytes>, ObjectError> {
-        if original.record.place != PlaceRecord::Inline {
+        if *original.record.readable(self.seams.clock.now())? != PlaceRecord::Inline {
             return Ok(None);
         }
         let body = self.inline_body(from, key, original).await?;
         body.ok_or(ObjectError::Contended).map(Some)
     }
-}
 
-fn copied(original: &Current, attributes: Attributes, now: headwater_base::Timestamp) -> ObjectRecord {
-    let old = original.record.clone();
-    let checksums = Checksums { values: old.checksums, composite: old.composite };
-    let record = new_record(old.size, old.etag, now, old.place, attributes, checksums);
-    ObjectRecord { encryption: old.encryption, ..record }
+    /// The record of the copy. Its body is the source's, or one of its own when its class keeps bodies
+    /// elsewhere; in either case as it is, sealed with the source's data key.
+    async fn copied(
+        &self,
+        original: &Current,
+        attributes: Attributes,
+        now: Timestamp,
+        line: &Line<'_>,
+    ) -> Result<(ObjectRecord, Option<Moved>), ObjectError> {
+        let old = original.record.clone();
+        let source = old.readable(now)?;
+        let tier = self.tier_of(attributes.storage_class);
+        let moved = self.copied_to(tier, source, &line.current_key()).await?;
+        let place = moved.as_ref().map_or_else(|| source.clone(), |moved| moved.place.clone());
+        let checksums = Checksums { values: old.checksums, composite: old.composite };
+        let record = new_record(old.size, old.etag, now, place, attributes, checksums);
+        Ok((ObjectRecord { encryption: old.encryption, ..record }, moved))
+    }
 }

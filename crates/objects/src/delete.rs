@@ -243,7 +243,13 @@ impl Objects {
     }
 
     /// Stages a delete without a version id, as the bucket does it.
-    fn add_delete(&self, commit: &mut Commit, bucket: &Bucket, line: &Line<'_>, now: Timestamp) -> Deletion {
+    pub(crate) fn add_delete(
+        &self,
+        commit: &mut Commit,
+        bucket: &Bucket,
+        line: &Line<'_>,
+        now: Timestamp,
+    ) -> Deletion {
         if line.standing.versioning == Versioning::Never {
             if let Some(plain) = &line.current {
                 line.remove_plain(commit, plain);
@@ -259,7 +265,7 @@ impl Objects {
     }
 
     /// Stages that one version is gone, and what that makes of its key.
-    async fn add_removal(
+    pub(crate) async fn add_removal(
         &self,
         commit: &mut Commit,
         bucket: &Bucket,
@@ -272,11 +278,11 @@ impl Objects {
             return Ok(());
         };
         line.remove_row(commit, gone);
+        line.stage_look(commit);
         let null = history.null.filter(|null| *null != seq);
         if seq != history.newest {
-            if null != history.null {
-                line.write_history(commit, HistoryRecord { null, ..history });
-            }
+            // Also when nothing of it changes: who counts versions must see that there are fewer.
+            line.write_history(commit, HistoryRecord { null, ..history });
             return Ok(());
         }
         let next = self.row_before(bucket, key, seq).await?;

@@ -10,6 +10,8 @@ use headwater_work::Work;
 
 use crate::Keyring;
 use crate::checksum::HashPool;
+use crate::lifecycle::{Day, Lifecycles, Rulebook};
+use crate::restore;
 use crate::scrub::{Findings, Scrub, ScrubOptions};
 use crate::sweep::{Doomed, Pins, Sweep};
 use crate::tries::Turns;
@@ -32,6 +34,10 @@ pub struct ObjectOptions {
 pub struct Objects {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    /// Where bodies of the colder classes lie, if there is such a place.
+    pub(crate) cold: Option<Arc<dyn Blobs>>,
+    /// How long a day of rules and of restored copies is.
+    pub(crate) day: Day,
     pub(crate) seams: Seams,
     /// What bodies are sealed with.
     pub(crate) keyring: Arc<Keyring>,
@@ -41,6 +47,8 @@ pub struct Objects {
     pub(crate) pins: Arc<Pins>,
     /// Where those wait who lost a race for a key.
     pub(crate) turns: Turns,
+    /// Rules that were read, and who acts on them.
+    pub(crate) rulebook: Arc<Rulebook>,
     /// What buckets hold and may hold.
     pub(crate) books: SharedBooks,
     /// What the scrub found.
@@ -59,14 +67,31 @@ impl Objects {
         work: &Work,
         options: ObjectOptions,
     ) -> Self {
-        let objects = Self::unattended(store, blobs, seams, options);
-        let running = work.reconcile(Arc::new(objects.sweep()), SWEEP_EVERY);
-        objects.doomed.wake_with(running.signal);
-        work.reconcile(Arc::new(objects.count()), Count::EVERY);
-        if objects.scrub.bytes_per_second > 0 {
-            work.reconcile(Arc::new(objects.scrub()), Scrub::EVERY);
+        Self::unattended(store, blobs, seams, options).attended(work)
+    }
+
+    /// Registers its reconcilers with `work`.
+    pub fn attended(self, work: &Work) -> Self {
+        let running = work.reconcile(Arc::new(self.sweep()), SWEEP_EVERY);
+        self.doomed.wake_with(running.signal);
+        work.reconcile(Arc::new(self.count()), Count::EVERY);
+        if self.scrub.bytes_per_second > 0 {
+            work.reconcile(Arc::new(self.scrub()), Scrub::EVERY);
         }
-        objects
+        let lifecycles = work.reconcile(Arc::new(self.lifecycles()), self.look_every());
+        let restores = work.reconcile(Arc::new(self.restores()), restore::LOOK_EVERY);
+        self.rulebook.wake_with(lifecycles.signal, restores.signal);
+        self
+    }
+
+    /// With a second place for bodies, where those of the colder classes lie.
+    pub fn with_cold(self, cold: Option<Arc<dyn Blobs>>) -> Self {
+        Self { cold, ..self }
+    }
+
+    /// With days of another length, for trying rules out.
+    pub fn with_day(self, day: Day) -> Self {
+        Self { day, ..self }
     }
 
     /// The engine alone, as it comes: nothing is swept unless [`Objects::sweep`] is run. For tests and
@@ -85,9 +110,22 @@ impl Objects {
         let books = Arc::new(Books::with_quotas(options.quotas));
         let (doomed, pins, findings) = (Arc::default(), Arc::default(), Arc::default());
         let (hashing, scrub) = (Arc::default(), options.scrub);
-        let keyring = Arc::new(Keyring::in_memory(seams.clone()));
-        let turns = Turns::default();
-        Self { store, blobs, seams, keyring, doomed, pins, books, findings, hashing, scrub, turns }
+        Self {
+            store,
+            blobs,
+            cold: None,
+            day: Day::default(),
+            keyring: Arc::new(Keyring::in_memory(seams.clone())),
+            seams,
+            doomed,
+            pins,
+            turns: Turns::default(),
+            rulebook: Arc::default(),
+            books,
+            findings,
+            hashing,
+            scrub,
+        }
     }
 
     /// The same with a keyring that outlives the process.
@@ -104,6 +142,11 @@ impl Objects {
     /// The reconciler that reads stored bodies again.
     pub fn scrub(&self) -> Scrub {
         Scrub::new(self.clone(), self.scrub)
+    }
+
+    /// The reconciler that does what rules ask for.
+    pub fn lifecycles(&self) -> Lifecycles {
+        Lifecycles::new(self.clone())
     }
 
     /// The store the objects' facts live in, for engines whose commits span several engines.

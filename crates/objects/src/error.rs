@@ -5,7 +5,7 @@ use headwater_blob::BlobError;
 use headwater_store::{CommitError, StoreError};
 
 use crate::seal::Broken;
-use crate::{KeyringError, VersionId};
+use crate::{KeyringError, StorageClass, VersionId};
 
 /// Why an operation on objects did not happen.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -96,6 +96,15 @@ pub enum ObjectError {
     /// A parameter is out of its bounds.
     #[error("{0}")]
     Invalid(String),
+    /// The object is archived: it can be read when a copy was restored.
+    #[error("the object is archived in class {}", .0.name())]
+    Archived(StorageClass),
+    /// The object's class needs no restoring.
+    #[error("objects of class {} are not restored", .0.name())]
+    NotArchived(StorageClass),
+    /// A copy is being brought back already.
+    #[error("the object is being restored")]
+    RestoreInProgress,
     /// The disk is full or the node is behind: retry later.
     #[error("throttled: {0}")]
     Throttled(&'static str),

@@ -21,10 +21,12 @@ use bytes::Bytes;
 use headwater_base::{Seams, Timestamp};
 use headwater_store::{Commit, Direction, Key, KeyRange, Lsn};
 
+use crate::lifecycle::RulesNow;
 use crate::lock::BucketLock;
 use crate::object::Current;
-use crate::put::{reference, release, target_of_place};
+use crate::put::{reference, release, release_all, target_of_place};
 use crate::records::bucket::Present;
+use crate::records::lifecycle::LifecycleRecord;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::version::{HistoryRecord, StateRecord, VersionedRecord};
 use crate::records::{decode, encode, keys};
@@ -37,12 +39,14 @@ use crate::{Bucket, Bypass, Condition, ObjectError, ObjectKey, Objects, Versioni
 pub(crate) struct Standing {
     pub(crate) versioning: Versioning,
     pub(crate) lock: Option<BucketLock>,
+    /// What there is of a lifecycle beside its rules.
+    pub(crate) lifecycle: Option<LifecycleRecord>,
     /// Of the `VERSIONED` fact; none while there is none.
-    version: Option<Lsn>,
+    pub(crate) version: Option<Lsn>,
 }
 
 impl Standing {
-    const PLAIN: Self = Self { versioning: Versioning::Never, lock: None, version: None };
+    const PLAIN: Self = Self { versioning: Versioning::Never, lock: None, lifecycle: None, version: None };
 
     /// Makes `commit` depend on the bucket standing so still.
     pub(crate) fn expect(&self, commit: &mut Commit, incarnation: u64) {
@@ -65,14 +69,16 @@ pub(crate) struct Line<'a> {
     pub(crate) current: Option<Current>,
     /// The row that a put or delete replaces while versioning is suspended.
     null: Option<Current>,
+    /// What the bucket's lifecycle asks for.
+    pub(crate) rules: Option<RulesNow>,
 }
 
 impl Objects {
-    /// How the bucket stands. Costs nothing while it never had versions.
+    /// How the bucket stands. Costs nothing while it never had versions nor a lifecycle.
     pub(crate) async fn standing(&self, bucket: &Bucket) -> Result<Standing, ObjectError> {
         match bucket.versioning {
-            Versioning::Never => Ok(Standing::PLAIN),
-            Versioning::Enabled | Versioning::Suspended => self.standing_now(bucket).await,
+            Versioning::Never if !bucket.lifecycle => Ok(Standing::PLAIN),
+            _ => self.standing_now(bucket).await,
         }
     }
 
@@ -86,6 +92,7 @@ impl Objects {
         Ok(Standing {
             versioning: record.state.into(),
             lock: record.lock.as_ref().map(BucketLock::from),
+            lifecycle: record.lifecycle,
             version: Some(fact.version),
         })
     }
@@ -107,7 +114,8 @@ impl Objects {
             (Versioning::Suspended, Some(seq)) => self.row(bucket, key, seq).await?,
             _ => None,
         };
-        Ok(Line { incarnation: bucket.incarnation, key, standing, history, current, null })
+        let rules = self.rules_now(bucket, &standing).await?;
+        Ok(Line { incarnation: bucket.incarnation, key, standing, history, current, null, rules })
     }
 
     /// Which rows the key has, if it is not plain.
@@ -233,6 +241,7 @@ impl Line<'_> {
             crate::ObjectLock { retention, ..record.lock() }.write(&mut record);
         }
         self.write(commit, &record, body);
+        self.stage_due_of(commit, &record);
         record
     }
 
@@ -257,9 +266,11 @@ impl Line<'_> {
         }
         add_reference(commit, &record.place, &namer);
         if record.seq.is_none()
-            && let Some(old) = self.current.as_ref().filter(|old| old.record.place != record.place)
+            && let Some(old) = &self.current
         {
-            release(commit, &old.record.place, &namer);
+            // A restored copy may have become the body itself.
+            let gone = old.record.places().filter(|place| **place != record.place);
+            gone.for_each(|place| release(commit, place, &namer));
         }
     }
 
@@ -273,7 +284,7 @@ impl Line<'_> {
                 null = Some(keys::PLAIN_SEQ);
             }
             (Versioning::Suspended, None, Some(plain)) => {
-                release(commit, &plain.record.place, &self.current_key());
+                release_all(commit, &plain.record, &self.current_key());
                 commit.stage(|c| c.delete(self.body_key(keys::PLAIN_SEQ)));
             }
             (Versioning::Suspended, Some(_), _) => {
@@ -295,16 +306,18 @@ impl Line<'_> {
         let record =
             ObjectRecord { seq: Some(keys::PLAIN_SEQ), lsn: Some(plain.lsn().0), ..plain.record.clone() };
         commit.stage(|c| c.put(row.clone(), encode(&record)));
-        add_reference(commit, &record.place, &row);
-        if let Some(reference) = reference(&record.place, &current) {
-            commit.stage(|c| c.delete(reference));
+        for place in record.places() {
+            add_reference(commit, place, &row);
+            if let Some(reference) = reference(place, &current) {
+                commit.stage(|c| c.delete(reference));
+            }
         }
     }
 
     /// Stages that a row is gone.
     pub(crate) fn remove_row(&self, commit: &mut Commit, row: &Current) {
         let fact = self.row_key_of(row);
-        release(commit, &row.record.place, &fact);
+        release_all(commit, &row.record, &fact);
         let body = self.body_key(row.record.seq.unwrap_or(keys::PLAIN_SEQ));
         commit.stage(|c| c.delete(fact).delete(body));
     }
@@ -312,7 +325,7 @@ impl Line<'_> {
     /// Stages that the plain object is gone.
     pub(crate) fn remove_plain(&self, commit: &mut Commit, plain: &Current) {
         let current = self.current_key();
-        release(commit, &plain.record.place, &current);
+        release_all(commit, &plain.record, &current);
         commit.stage(|c| c.delete(current).delete(self.body_key(keys::PLAIN_SEQ)));
     }
 
@@ -347,6 +360,14 @@ impl Line<'_> {
         target_of_place(&old.record.place)
     }
 
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    pub(crate) fn key(&self) -> &ObjectKey {
+        self.key
+    }
+
     pub(crate) fn current_key(&self) -> Key {
         keys::current(self.incarnation, self.key.as_str())
     }
@@ -359,7 +380,7 @@ impl Line<'_> {
         self.row_key(row.record.seq.unwrap_or(keys::PLAIN_SEQ))
     }
 
-    fn body_key(&self, seq: u64) -> Key {
+    pub(crate) fn body_key(&self, seq: u64) -> Key {
         keys::body(self.incarnation, self.key.as_str(), seq)
     }
 }
@@ -370,7 +391,7 @@ pub(crate) fn object_bytes(record: &ObjectRecord) -> Option<u64> {
 }
 
 /// Stages the reference to a body that lies outside the fact that names it.
-fn add_reference(commit: &mut Commit, place: &PlaceRecord, namer: &Key) {
+pub(crate) fn add_reference(commit: &mut Commit, place: &PlaceRecord, namer: &Key) {
     if let Some(reference) = reference(place, namer) {
         commit.stage(|c| c.put(reference, encode(&Present {})));
     }
@@ -381,6 +402,7 @@ impl From<StateRecord> for Versioning {
         match record {
             StateRecord::Enabled => Self::Enabled,
             StateRecord::Suspended => Self::Suspended,
+            StateRecord::Never => Self::Never,
         }
     }
 }

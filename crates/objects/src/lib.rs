@@ -20,6 +20,7 @@ mod acl;
 mod bucket;
 mod change;
 mod checksum;
+mod class;
 mod config;
 mod copy;
 mod delete;
@@ -28,6 +29,7 @@ mod engine;
 mod error;
 mod history;
 mod keyring;
+mod lifecycle;
 mod list;
 mod lock;
 mod multipart;
@@ -38,10 +40,12 @@ mod put;
 mod read;
 mod records;
 mod references;
+mod restore;
 mod scrub;
 mod seal;
 mod stage;
 mod sweep;
+mod tier;
 mod tries;
 mod usage;
 mod version;
@@ -53,6 +57,7 @@ pub use headwater_blob::{BlobError, BlobId};
 pub use headwater_store::{CommitError, Lsn, StoreError};
 
 pub use checksum::ChecksumAlgorithm;
+pub use class::StorageClass;
 pub use config::{BucketAccess, BucketConfig, Ownership, PolicyTraits, PublicAccessBlock};
 pub use delete::{Deletion, Removal};
 pub use encryption::{
@@ -62,6 +67,11 @@ pub use encryption::{
 pub use engine::{ObjectOptions, Objects};
 pub use error::ObjectError;
 pub use keyring::{KEYRING_FILE, Keyring, KeyringError, NamedKey};
+pub use lifecycle::{
+    Day, Ending, Expiration, Filter, FilterForm, Lifecycle, Lifecycles, NoncurrentExpiration,
+    NoncurrentTransition, RULES_MAX, Rule, RuleError, RuleErrorKind, TRANSITION_BYTES_MIN, Transition,
+    TransitionMinimum, When,
+};
 pub use list::{ListQuery, Listed, ListedVersion, Listing, VersionListing, VersionQuery};
 pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Period, Retention, RetentionMode};
 pub use multipart::{
@@ -69,11 +79,12 @@ pub use multipart::{
     UploadQuery, UploadedEntry,
 };
 pub use name::{BucketName, ObjectKey, UploadId};
-pub use object::{Attributes, Checksums, ObjectInfo};
+pub use object::{Attributes, Checksums, ObjectInfo, Restored};
 pub use outbox::{Change, ChangeEvent, Origin, OutboxRow};
 pub use put::Condition;
 pub use read::ObjectReader;
-pub use references::{blob_references, referenced_blob, sealing_key, sealing_keys, used_keys};
+pub use references::{BodyPlace, blob_references, referenced_body, sealing_key, sealing_keys, used_keys};
+pub use restore::{RestoreBegun, Restores};
 pub use scrub::{Damage, Scrub, ScrubOptions, ScrubReport};
 pub use stage::{BodyStream, INLINE_BYTES_MAX, StagedBody};
 pub use sweep::Sweep;

@@ -16,8 +16,8 @@ pub use versions::{ListedVersion, VersionListing, VersionQuery};
 /// The most rows read at once.
 const PAGE_ROWS: usize = 1000;
 
-/// How many rows are read at first when keys may fold.
-const FOLDING_ROWS: usize = 16;
+/// How many rows are read at first when keys may fold: below a folder all but the first are read in vain.
+const FOLDING_ROWS: usize = 2;
 
 /// What to list.
 #[derive(Clone, Debug, Default)]

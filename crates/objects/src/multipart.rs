@@ -21,10 +21,9 @@ use headwater_base::Timestamp;
 use headwater_store::{Commit, CommitError, Direction, KeyRange, Scanned, StoreError};
 
 use crate::bucket::TRIES_MAX;
-use crate::put::{check_lock, reference, release, target_of_place};
+use crate::put::{check_lock, class_code, reference, release, target_of_place};
 use crate::records::acl::AclRecord;
 use crate::records::bucket::Present;
-use crate::records::object::PlaceRecord;
 use crate::records::upload::{PartRecord, UploadRecord};
 use crate::records::{decode, encode, keys};
 use crate::stage::Place;
@@ -32,7 +31,7 @@ use crate::sweep::Target;
 use crate::usage::Growth;
 use crate::{
     Asked, Attributes, Bucket, ChecksumAlgorithm, Encryption, ObjectError, ObjectKey, ObjectLock, Objects,
-    StagedBody, UploadId,
+    StagedBody, StorageClass, UploadId,
 };
 
 pub use complete::CompletedPart;
@@ -112,6 +111,7 @@ impl Objects {
             tags: attributes.tags,
             algorithm: options.algorithm.map(|a| a.name().to_owned()),
             composite: options.composite,
+            class: class_code(attributes.storage_class),
             retention_mode: lock.retention.map(|retention| retention.mode.into()),
             retain_until_ms: lock.retention.map(|retention| retention.until.ms()),
             hold: lock.hold,
@@ -119,18 +119,22 @@ impl Objects {
             encryption: sealing.encryption().map(|encryption| encryption.record(None)),
         };
         let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
-        for _ in 0..TRIES_MAX {
-            let commit = Commit::new()
+        let mut tries = self.tries(bucket, key).await?;
+        loop {
+            let mut commit = Commit::new()
                 .expect_present(keys::guard(bucket.incarnation))
                 .put(fact.clone(), encode(&record))
                 .put(keys::upload_ref(id.0, &fact), encode(&Present {}));
+            tries.standing.expect(&mut commit, bucket.incarnation);
+            if let Some(rules) = self.rules_now(bucket, &tries.standing).await? {
+                rules.stage_upload(&mut commit, bucket.incarnation, key, now);
+            }
             match self.store.commit(commit).await {
                 Ok(_) => return Ok(id),
-                Err(CommitError::Conflict(_)) => self.same_bucket(bucket).await?,
+                Err(CommitError::Conflict(lost)) => tries.lost(&lost).await?,
                 Err(e) => return Err(e.into()),
             }
         }
-        Err(ObjectError::Contended)
     }
 
     /// An upload under way.
@@ -179,7 +183,7 @@ impl Objects {
                 .put(part.clone(), encode(&record));
             commit.stage(|c| match &body.place {
                 Place::Inline(bytes) => c.put(keys::part_body(id.0, number), bytes.clone()),
-                Place::Blob(_) => c.delete(keys::part_body(id.0, number)),
+                Place::Blob(_) | Place::Cold(_) => c.delete(keys::part_body(id.0, number)),
             });
             if let Some(reference) = reference(&record.place, &part) {
                 commit.stage(|c| c.put(reference, encode(&Present {})));
@@ -230,7 +234,10 @@ impl Objects {
     }
 
     /// Every part row of an upload, by number.
-    async fn part_rows(&self, id: UploadId) -> Result<Vec<(u32, Scanned, PartRecord)>, ObjectError> {
+    pub(crate) async fn part_rows(
+        &self,
+        id: UploadId,
+    ) -> Result<Vec<(u32, Scanned, PartRecord)>, ObjectError> {
         let snapshot = self.store.snapshot().await?;
         let mut range = KeyRange::prefix(&keys::parts(id.0));
         let mut found = Vec::new();
@@ -256,10 +263,7 @@ fn part_record(body: &StagedBody, now: Timestamp) -> PartRecord {
         size: body.size,
         etag: body.etag.clone(),
         modified_ms: now.ms(),
-        place: match &body.place {
-            Place::Inline(_) => PlaceRecord::Inline,
-            Place::Blob(handle) => PlaceRecord::Blob(handle.id.0.into()),
-        },
+        place: body.place.record(),
         checksums: body.checksums.iter().map(|(a, value)| (a.name().to_owned(), value.clone())).collect(),
         seal: body.encryption.as_ref().and_then(|encryption| encryption.seal.clone()),
     }
@@ -286,6 +290,7 @@ fn upload_info(key: ObjectKey, id: UploadId, record: UploadRecord) -> UploadInfo
             metadata: record.metadata,
             tags: record.tags,
             system: BTreeMap::new(),
+            storage_class: record.class.and_then(StorageClass::coded).unwrap_or_default(),
             lock: ObjectLock::of(record.retention_mode, record.retain_until_ms, record.hold),
             acl: record.acl.map(AclRecord::acl),
         },

@@ -7,9 +7,10 @@ use headwater_store::{Commit, Fact, Key, Lsn, Scanned, StoreError};
 
 use crate::records::acl::AclRecord;
 use crate::records::object::ObjectRecord;
+use crate::records::object::PlaceRecord;
 use crate::records::{decode, keys};
 use crate::version::Named;
-use crate::{Acl, Encryption, ObjectKey, ObjectLock, VersionId};
+use crate::{Acl, Encryption, ObjectError, ObjectKey, ObjectLock, StorageClass, VersionId};
 
 /// An object as listed or read, without its body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +34,17 @@ pub struct ObjectInfo {
     pub version: VersionId,
     /// Whose key it is sealed with, if it is.
     pub encryption: Option<Encryption>,
+    /// Whether a copy of an archived object is, or is being, brought back.
+    pub restored: Option<Restored>,
+}
+
+/// How the restoring of an archived object stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Restored {
+    /// A copy is being brought back.
+    Ongoing,
+    /// A copy is there until then.
+    Until(Timestamp),
 }
 
 /// What a writer says about an object.
@@ -52,6 +64,8 @@ pub struct Attributes {
     pub system: BTreeMap<String, String>,
     /// What holds the version.
     pub lock: ObjectLock,
+    /// The storage class.
+    pub storage_class: StorageClass,
     /// Who owns it and whom that one grants what, if that is not the bucket's owner and nobody.
     pub acl: Option<Acl>,
 }
@@ -107,6 +121,7 @@ impl Current {
 
     pub(crate) fn info(self, key: &ObjectKey) -> ObjectInfo {
         let (lsn, version, lock) = (self.lsn(), self.id(), self.record.lock());
+        let (storage_class, restored) = (self.record.class(), self.record.restored());
         let ObjectRecord {
             size, etag, modified_ms, content_type, headers, metadata, tags, system, acl, ..
         } = self.record;
@@ -117,10 +132,20 @@ impl Current {
             etag,
             modified: Timestamp::from_ms(modified_ms),
             lsn,
-            attributes: Attributes { content_type, headers, metadata, tags, system, lock, acl },
+            attributes: Attributes {
+                content_type,
+                headers,
+                metadata,
+                tags,
+                system,
+                lock,
+                storage_class,
+                acl,
+            },
             checksums: Checksums { values: self.record.checksums, composite: self.record.composite },
             version,
             encryption: self.record.encryption.as_ref().map(Encryption::of),
+            restored,
         }
     }
 }
@@ -129,6 +154,48 @@ impl ObjectRecord {
     /// Which version of its key it is.
     pub(crate) fn id(&self) -> VersionId {
         VersionId(self.seq.zip(self.nonce).map(|(seq, nonce)| Named { seq, nonce }))
+    }
+
+    /// Its storage class. A class that only a later program knows reads as `STANDARD`.
+    pub(crate) fn class(&self) -> StorageClass {
+        self.class.and_then(StorageClass::coded).unwrap_or_default()
+    }
+
+    /// How the restoring of it stands.
+    pub(crate) fn restored(&self) -> Option<Restored> {
+        self.restored.as_ref().map(|restored| match restored.until_ms {
+            None => Restored::Ongoing,
+            Some(ms) => Restored::Until(Timestamp::from_ms(ms)),
+        })
+    }
+
+    /// Until when a restored copy is there.
+    pub(crate) fn restored_until(&self) -> Option<Timestamp> {
+        let until = self.restored.as_ref().and_then(|restored| restored.until_ms);
+        until.map(Timestamp::from_ms)
+    }
+
+    /// Where its bodies lie: the body, and a restored copy of its own.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &PlaceRecord> {
+        let copy = self.restored.as_ref().and_then(|restored| restored.place.as_ref());
+        std::iter::once(&self.place).chain(copy)
+    }
+
+    /// Where the body lies that is read at `now`.
+    ///
+    /// # Errors
+    /// [`ObjectError::Archived`] when there is none.
+    pub(crate) fn readable(&self, now: Timestamp) -> Result<&PlaceRecord, ObjectError> {
+        let class = self.class();
+        if !class.is_archive() {
+            return Ok(&self.place);
+        }
+        let copy =
+            self.restored.as_ref().filter(|restored| restored.until_ms.is_some_and(|ms| ms > now.ms()));
+        match copy {
+            Some(restored) => Ok(restored.place.as_ref().unwrap_or(&self.place)),
+            None => Err(ObjectError::Archived(class)),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::stage::Place;
 use crate::sweep::Target;
 use crate::{
     Attributes, Bucket, Change, ChecksumAlgorithm, Checksums, ObjectError, ObjectInfo, ObjectKey, Objects,
-    StagedBody,
+    StagedBody, StorageClass,
 };
 
 /// What must hold of the current object for a change to happen.
@@ -174,7 +174,7 @@ impl Objects {
 fn inline_of(body: &StagedBody) -> Option<Bytes> {
     match &body.place {
         Place::Inline(bytes) => Some(bytes.clone()),
-        Place::Blob(_) => None,
+        Place::Blob(_) | Place::Cold(_) => None,
     }
 }
 
@@ -190,10 +190,7 @@ pub(crate) fn check_lock(bucket: &Bucket, attributes: &Attributes) -> Result<(),
 }
 
 fn record_of(body: &StagedBody, attributes: Attributes, modified: Timestamp) -> ObjectRecord {
-    let place = match &body.place {
-        Place::Inline(_) => PlaceRecord::Inline,
-        Place::Blob(handle) => PlaceRecord::Blob(handle.id.0.into()),
-    };
+    let place = body.place.record();
     let checksums = Checksums { values: kept_checksums(&body.checksums), composite: false };
     let record = new_record(body.size, body.etag.clone(), modified, place, attributes, checksums);
     ObjectRecord { encryption: body.encryption.clone(), ..record }
@@ -207,7 +204,7 @@ pub(crate) fn new_record(
     attributes: Attributes,
     checksums: Checksums,
 ) -> ObjectRecord {
-    let Attributes { content_type, headers, metadata, tags, system, lock, acl } = attributes;
+    let Attributes { content_type, headers, metadata, tags, system, lock, storage_class, acl } = attributes;
     let mut record = ObjectRecord {
         size,
         etag,
@@ -227,11 +224,18 @@ pub(crate) fn new_record(
         retention_mode: None,
         retain_until_ms: None,
         hold: None,
+        class: class_code(storage_class),
+        restored: None,
         acl: acl.as_ref().map(AclRecord::of),
         encryption: None,
     };
     lock.write(&mut record);
     record
+}
+
+/// How a class stands in a record.
+pub(crate) fn class_code(class: StorageClass) -> Option<u8> {
+    (class != StorageClass::Standard).then(|| class.code())
 }
 
 /// What an object keeps of the checksums taken: those that were asked for, else CRC64NVME.
@@ -249,6 +253,7 @@ pub(crate) fn reference(place: &PlaceRecord, namer: &Key) -> Option<Key> {
     match place {
         PlaceRecord::Inline => None,
         PlaceRecord::Blob(id) => Some(keys::blob_ref(BlobId(**id), namer)),
+        PlaceRecord::Cold(id) => Some(keys::cold_ref(BlobId(**id), namer)),
         PlaceRecord::Parts(upload) => Some(keys::upload_ref(**upload, namer)),
     }
 }
@@ -256,9 +261,18 @@ pub(crate) fn reference(place: &PlaceRecord, namer: &Key) -> Option<Key> {
 /// Stages that `namer` no longer names `place`. The sweep finds a blob by its file, and an upload
 /// only by its references: so those stay, stale, until the parts are gone.
 pub(crate) fn release(commit: &mut Commit, place: &PlaceRecord, namer: &Key) {
-    if let PlaceRecord::Blob(id) = place {
-        let reference = keys::blob_ref(BlobId(**id), namer);
-        commit.stage(|c| c.delete(reference));
+    let reference = match place {
+        PlaceRecord::Inline | PlaceRecord::Parts(_) => return,
+        PlaceRecord::Blob(id) => keys::blob_ref(BlobId(**id), namer),
+        PlaceRecord::Cold(id) => keys::cold_ref(BlobId(**id), namer),
+    };
+    commit.stage(|c| c.delete(reference));
+}
+
+/// Stages that `namer` names no body of `record` any more, a restored copy included.
+pub(crate) fn release_all(commit: &mut Commit, record: &ObjectRecord, namer: &Key) {
+    for place in record.places() {
+        release(commit, place, namer);
     }
 }
 
@@ -267,6 +281,7 @@ pub(crate) fn target_of_place(place: &PlaceRecord) -> Option<Target> {
     match place {
         PlaceRecord::Inline => None,
         PlaceRecord::Blob(id) => Some(Target::Blob(BlobId(**id))),
+        PlaceRecord::Cold(id) => Some(Target::Cold(BlobId(**id))),
         PlaceRecord::Parts(upload) => Some(Target::Upload(**upload)),
     }
 }

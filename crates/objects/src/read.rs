@@ -23,6 +23,7 @@ use crate::records::upload::{LayoutRecord, PartRecord};
 use crate::records::{decode, keys};
 use crate::seal::{Opener, sealed_len};
 use crate::sweep::Pin;
+use crate::tier::Tier;
 use crate::{Bucket, CustomerKey, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId};
 
 /// An open object: what it is, and its body, pinned while this lives.
@@ -182,18 +183,21 @@ impl Objects {
         version: Option<VersionId>,
         found: &Current,
     ) -> Result<Option<Body>, ObjectError> {
-        match &found.record.place {
+        let place = found.record.readable(self.seams.clock.now())?;
+        match place {
             PlaceRecord::Inline => Ok(self.inline_body(bucket, key, found).await?.map(Body::Inline)),
-            PlaceRecord::Blob(id) => match self.blobs.open(BlobId(**id)).await {
-                Ok(reader) if reader.len() == stored_len(&found.record) => Ok(Some(Body::Blob(reader))),
-                Ok(_) => Err(ObjectError::Blob(BlobError::Damaged(BlobId(**id)))),
-                Err(BlobError::NotFound(_)) => Ok(None),
-                Err(e) => Err(e.into()),
-            },
+            PlaceRecord::Blob(id) | PlaceRecord::Cold(id) => {
+                match self.open_blob(place, BlobId(**id)).await {
+                    Ok(reader) if reader.len() == stored_len(&found.record) => Ok(Some(Body::Blob(reader))),
+                    Ok(_) => Err(ObjectError::Blob(BlobError::Damaged(BlobId(**id)))),
+                    Err(ObjectError::Blob(BlobError::NotFound(_))) => Ok(None),
+                    Err(e) => Err(e),
+                }
+            }
             PlaceRecord::Parts(upload) => {
                 let pin = self.pins.pin(**upload);
                 let again = self.find(bucket, key, version).await?;
-                if again.is_none_or(|again| again.record.place != found.record.place) {
+                if again.is_none_or(|again| !again.record.places().any(|named| named == place)) {
                     return Ok(None);
                 }
                 let ends = self.part_ends(**upload).await?;
@@ -201,6 +205,12 @@ impl Objects {
                 Ok(Some(Body::Parts(Arc::new(parts))))
             }
         }
+    }
+
+    /// A blob, in whichever tier `place` says.
+    async fn open_blob(&self, place: &PlaceRecord, id: BlobId) -> Result<Arc<dyn BlobReader>, ObjectError> {
+        let tier = if matches!(place, PlaceRecord::Cold(_)) { Tier::Cold } else { Tier::Hot };
+        Ok(self.place_for(tier)?.open(id).await?)
     }
 
     /// The inline body that `found` names, or `None` when it is another's by now.
@@ -243,9 +253,9 @@ impl Objects {
         let fact = self.store.get(&key).await?.ok_or_else(|| missing(key.clone()))?;
         let part: PartRecord = decode(&key, &fact.value)?;
         let opener = lock.cipher(part.seal.as_ref())?.map(|cipher| Opener::new(cipher, part.size));
-        match part.place {
-            PlaceRecord::Blob(id) => {
-                let reader = self.blobs.open(BlobId(*id)).await?;
+        match &part.place {
+            PlaceRecord::Blob(id) | PlaceRecord::Cold(id) => {
+                let reader = self.open_blob(&part.place, BlobId(**id)).await?;
                 Ok(stream_blob(&reader, opener, range))
             }
             PlaceRecord::Inline | PlaceRecord::Parts(_) => {

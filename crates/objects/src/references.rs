@@ -1,5 +1,6 @@
-//! Which blobs the facts of a store name, for who reads a data directory back without a node.
+//! Which bodies the facts of a store name, for who reads a data directory back without a node.
 
+use bytes::Bytes;
 use headwater_blob::BlobId;
 use headwater_store::{Direction, Key, KeyRange, Store};
 use uuid::Uuid;
@@ -10,15 +11,29 @@ use crate::records::keys;
 /// How many notes are read at a time.
 const PAGE_KEYS: usize = 1000;
 
-/// What the key of every fact that names a blob begins with.
+/// In which of the places for blobs a body lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodyPlace {
+    /// The node's own.
+    Hot,
+    /// The cold tier.
+    Cold,
+}
+
+/// What the key of every fact that names a blob begins with, in whichever place: the first byte of the
+/// block of references.
 pub fn blob_references() -> Key {
-    keys::all_blob_refs()
+    Key::from_bytes(Bytes::from_static(&[0x08]))
 }
 
 /// The blob that such a fact names; `None` when the key is of another kind or does not read back.
-pub fn referenced_blob(key: &Key) -> Option<BlobId> {
-    let ours = key.as_bytes().starts_with(blob_references().as_bytes());
-    ours.then(|| keys::ref_of(key).map(|(blob, _)| BlobId(blob)))?
+pub fn referenced_body(key: &Key) -> Option<(BodyPlace, BlobId)> {
+    let place = match key.reader().kind()? {
+        keys::BLOB_REF => BodyPlace::Hot,
+        keys::COLD_REF => BodyPlace::Cold,
+        _ => return None,
+    };
+    keys::ref_of(key).map(|(blob, _)| (place, BlobId(blob)))
 }
 
 /// What the key of every fact begins with that says which keys of the keyring bodies are sealed with.
@@ -55,8 +70,12 @@ mod tests {
     #[test]
     fn only_references_to_blobs_name_blobs() {
         let (id, namer) = (BlobId([7; 16]), keys::parts([1; 16]));
-        assert_eq!(referenced_blob(&keys::blob_ref(id, &namer)), Some(id));
-        assert_eq!(referenced_blob(&keys::upload_ref(id.0, &namer)), None);
-        assert_eq!(referenced_blob(&blob_references()), None);
+        assert_eq!(referenced_body(&keys::blob_ref(id, &namer)), Some((BodyPlace::Hot, id)));
+        assert_eq!(referenced_body(&keys::cold_ref(id, &namer)), Some((BodyPlace::Cold, id)));
+        assert_eq!(referenced_body(&keys::upload_ref(id.0, &namer)), None);
+        assert_eq!(referenced_body(&blob_references()), None);
+        for reference in [keys::blob_ref(id, &namer), keys::cold_ref(id, &namer)] {
+            assert!(reference.as_bytes().starts_with(blob_references().as_bytes()));
+        }
     }
 }

@@ -25,8 +25,10 @@ use tokio::sync::oneshot;
 use crate::checksum::{self, Digests, HashPool, Hasher};
 use crate::encryption::Asked;
 use crate::records::encryption::EncryptionRecord;
+use crate::records::object::PlaceRecord;
 use crate::seal::{PIECE_BYTES, Sealer, sealed_len};
-use crate::{Bucket, ChecksumAlgorithm, Claim, Encryption, ObjectError, Objects, Sealing};
+use crate::tier::Tier;
+use crate::{Bucket, ChecksumAlgorithm, Claim, Encryption, ObjectError, Objects, Sealing, StorageClass};
 
 /// The largest body that lies inline in a fact.
 pub const INLINE_BYTES_MAX: usize = 128 << 10;
@@ -63,6 +65,19 @@ pub struct StagedBody {
 pub(crate) enum Place {
     Inline(Bytes),
     Blob(UploadHandle),
+    /// In the cold tier.
+    Cold(UploadHandle),
+}
+
+impl Place {
+    /// As a record names it.
+    pub(crate) fn record(&self) -> PlaceRecord {
+        match self {
+            Self::Inline(_) => PlaceRecord::Inline,
+            Self::Blob(handle) => PlaceRecord::Blob(handle.id.0.into()),
+            Self::Cold(handle) => PlaceRecord::Cold(handle.id.0.into()),
+        }
+    }
 }
 
 impl StagedBody {
@@ -153,6 +168,31 @@ impl Objects {
     /// The stream's own error, or the disk's; nothing is kept then.
     pub async fn stage(
         &self,
+        body: BodyStream,
+        wanted: &BTreeSet<ChecksumAlgorithm>,
+        sealing: &Sealing,
+    ) -> Result<StagedBody, ObjectError> {
+        self.stage_in(Tier::Hot, body, wanted, sealing).await
+    }
+
+    /// Writes a body down where objects of `class` lie, sealed as `sealing` says, and takes the checksums
+    /// `wanted`.
+    ///
+    /// # Errors
+    /// Those of [`Objects::stage`].
+    pub async fn stage_for(
+        &self,
+        class: StorageClass,
+        body: BodyStream,
+        wanted: &BTreeSet<ChecksumAlgorithm>,
+        sealing: &Sealing,
+    ) -> Result<StagedBody, ObjectError> {
+        self.stage_in(self.tier_of(class), body, wanted, sealing).await
+    }
+
+    async fn stage_in(
+        &self,
+        tier: Tier,
         mut body: BodyStream,
         wanted: &BTreeSet<ChecksumAlgorithm>,
         sealing: &Sealing,
@@ -165,7 +205,7 @@ impl Objects {
             if gathered + piece.len() > INLINE_BYTES_MAX {
                 let head = first.unwrap_or_else(|| head.freeze());
                 let begun = futures::stream::iter([Ok(head), Ok(piece)]).chain(body).boxed();
-                return self.stage_blob(begun, wanted, sealing).await;
+                return self.stage_blob(tier, begun, wanted, sealing).await;
             }
             // A body of one piece is kept as it is; more pieces are gathered.
             match first.take() {
@@ -182,6 +222,7 @@ impl Objects {
 
     async fn stage_blob(
         &self,
+        tier: Tier,
         mut body: BodyStream,
         wanted: &BTreeSet<ChecksumAlgorithm>,
         sealing: &Sealing,
@@ -190,8 +231,8 @@ impl Objects {
             Some((cipher, record)) => (Some(Sealer::new(cipher)), Some(record)),
             None => (None, None),
         };
-        let (writer, pool) = (self.blobs.create().await?, self.hashing.clone());
-        let mut intake = Intake::new(writer, Hasher::new(wanted), pool, sealer);
+        let writer = self.place_for(tier)?.create().await?;
+        let mut intake = Intake::new((tier, writer), Hasher::new(wanted), self.hashing.clone(), sealer);
         while let Some(piece) = body.next().await {
             intake.take(piece?).await?;
         }
@@ -235,10 +276,16 @@ struct Intake {
     batch: Vec<Bytes>,
     batch_bytes: usize,
     size: u64,
+    tier: Tier,
 }
 
 impl Intake {
-    fn new(writer: Box<dyn BlobWriter>, hasher: Hasher, pool: Arc<HashPool>, sealer: Option<Sealer>) -> Self {
+    fn new(
+        (tier, writer): (Tier, Box<dyn BlobWriter>),
+        hasher: Hasher,
+        pool: Arc<HashPool>,
+        sealer: Option<Sealer>,
+    ) -> Self {
         Self {
             writer,
             hasher: Some(hasher),
@@ -250,6 +297,7 @@ impl Intake {
             batch: Vec::new(),
             batch_bytes: 0,
             size: 0,
+            tier,
         }
     }
 
@@ -320,7 +368,11 @@ impl Intake {
         let handle = self.writer.finish().await?;
         let hashing = self.hashing.take().expect("begin_batch just started it");
         let hasher = hashing.await.map_err(|_| ObjectError::Body("hashing was cut short".to_owned()))?;
-        Ok(StagedBody::new(self.size, &hasher.finish(), Place::Blob(handle)))
+        let place = match self.tier {
+            Tier::Hot => Place::Blob(handle),
+            Tier::Cold => Place::Cold(handle),
+        };
+        Ok(StagedBody::new(self.size, &hasher.finish(), place))
     }
 }
 

@@ -30,6 +30,7 @@ use crate::put::release;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::PartRecord;
 use crate::records::{decode, keys};
+use crate::tier::Tier;
 use crate::{ObjectError, Objects};
 
 /// How many blobs or uploads a pass looks at.
@@ -48,6 +49,8 @@ const FULL_PASS_EVERY: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Target {
     Blob(BlobId),
+    /// A blob of the cold tier.
+    Cold(BlobId),
     Upload([u8; 16]),
 }
 
@@ -99,7 +102,7 @@ impl Pins {
         Pin { pins: self.clone(), upload }
     }
 
-    fn holds(&self, upload: &[u8; 16]) -> bool {
+    pub(crate) fn holds(&self, upload: &[u8; 16]) -> bool {
         self.0.lock().expect("no holder of this lock panics").contains_key(upload)
     }
 }
@@ -168,7 +171,7 @@ impl Sweep {
             targets = self.take_from_full_pass();
         } else {
             // A commit may yet name a blob whose upload handle lives; the full pass comes back to it.
-            targets.retain(|target| !matches!(target, Target::Blob(id) if self.objects.blobs.is_live(*id)));
+            targets.retain(|target| !self.is_live(target));
             if targets.is_empty() {
                 return Ok(Pass::More);
             }
@@ -176,17 +179,28 @@ impl Sweep {
         if targets.is_empty() {
             return Ok(Pass::Done);
         }
+        // Before the snapshot: who copies an upload pins it until the commit that names it is published.
+        targets.retain(|target| !matches!(target, Target::Upload(id) if self.objects.pins.holds(id)));
         let snapshot = self.objects.store.snapshot().await?;
         let mut failed = None;
         for target in targets {
             let outcome = match target {
-                Target::Blob(id) => self.sweep_blob(&*snapshot, id).await,
+                Target::Blob(id) => self.sweep_blob(&*snapshot, Tier::Hot, id).await,
+                Target::Cold(id) => self.sweep_blob(&*snapshot, Tier::Cold, id).await,
                 Target::Upload(upload) => self.sweep_upload(&*snapshot, upload).await,
             };
             // One damaged fact must not keep the rest from being swept.
             failed = failed.or(outcome.err());
         }
         failed.map_or(Ok(Pass::More), Err)
+    }
+
+    fn is_live(&self, target: &Target) -> bool {
+        match target {
+            Target::Blob(id) => self.objects.blobs.is_live(*id),
+            Target::Cold(id) => self.objects.cold.as_ref().is_some_and(|cold| cold.is_live(*id)),
+            Target::Upload(_) => false,
+        }
     }
 
     /// Begins a full pass at the next step, whenever the last one was.
@@ -204,6 +218,9 @@ impl Sweep {
         let now = self.objects.seams.clock.monotonic();
         let mut left: VecDeque<Target> = self.uploads().await?.into_iter().map(Target::Upload).collect();
         left.extend(self.objects.blobs.list().await?.into_iter().map(Target::Blob));
+        if let Some(cold) = &self.objects.cold {
+            left.extend(cold.list().await?.into_iter().map(Target::Cold));
+        }
         let mut full = self.full.lock().expect("no holder of this lock panics");
         *full = FullPass { left, begun: Some(now) };
         Ok(())
@@ -230,11 +247,15 @@ impl Sweep {
         }
     }
 
-    async fn sweep_blob(&self, snapshot: &dyn Snapshot, id: BlobId) -> Result<(), ObjectError> {
-        let references = rows(snapshot, &keys::blob_refs(id)).await?;
+    async fn sweep_blob(&self, snapshot: &dyn Snapshot, tier: Tier, id: BlobId) -> Result<(), ObjectError> {
+        let (references, place) = match tier {
+            Tier::Hot => (keys::blob_refs(id), PlaceRecord::Blob(id.0.into())),
+            Tier::Cold => (keys::cold_refs(id), PlaceRecord::Cold(id.0.into())),
+        };
+        let references = rows(snapshot, &references).await?;
         let mut stale = Vec::new();
         for reference in &references {
-            if !names_blob(snapshot, &reference.key, id).await? {
+            if !names_blob(snapshot, &reference.key, &place).await? {
                 stale.push(reference);
             }
         }
@@ -242,7 +263,7 @@ impl Sweep {
         self.remove_references(&stale).await?;
         if !named {
             metrics::counter!("headwater_objects_swept_blobs_total").increment(1);
-            self.objects.blobs.delete(id).await?;
+            self.objects.place_for(tier)?.delete(id).await?;
         }
         Ok(())
     }
@@ -338,7 +359,7 @@ async fn rows(snapshot: &dyn Snapshot, prefix: &Key) -> Result<Vec<Scanned>, Sto
 pub(crate) async fn names_blob(
     snapshot: &dyn Snapshot,
     reference: &Key,
-    id: BlobId,
+    place: &PlaceRecord,
 ) -> Result<bool, StoreError> {
     let Some((_, namer)) = keys::ref_of(reference) else {
         return Ok(false);
@@ -346,16 +367,12 @@ pub(crate) async fn names_blob(
     let Some(fact) = snapshot.get(&namer).await? else {
         return Ok(false);
     };
-    let place = match namer.reader().kind() {
-        Some(kind @ (keys::CURRENT | keys::VERSION)) => match object_place(kind, &namer, &fact.value)? {
-            Some(place) => place,
-            None => return Ok(false),
-        },
-        Some(keys::PART) => decode::<PartRecord>(&namer, &fact.value)?.place,
+    match namer.reader().kind() {
+        Some(kind @ (keys::CURRENT | keys::VERSION)) => object_names(kind, &namer, &fact.value, place),
+        Some(keys::PART) => Ok(decode::<PartRecord>(&namer, &fact.value)?.place == *place),
         // A namer of a kind this program does not know: leave the blob alone.
-        _ => return Ok(true),
-    };
-    Ok(place == PlaceRecord::Blob(id.0.into()))
+        _ => Ok(true),
+    }
 }
 
 /// Whether the fact that a reference points to names the upload.
@@ -372,8 +389,7 @@ pub(crate) async fn names_upload(
     };
     match namer.reader().kind() {
         Some(kind @ (keys::CURRENT | keys::VERSION)) => {
-            let place = object_place(kind, &namer, &fact.value)?;
-            Ok(place == Some(PlaceRecord::Parts(upload.into())))
+            object_names(kind, &namer, &fact.value, &PlaceRecord::Parts(upload.into()))
         }
         // Under way, as long as its bucket stands.
         Some(keys::UPLOAD) => match keys::incarnation_of(&namer) {
@@ -384,9 +400,9 @@ pub(crate) async fn names_upload(
     }
 }
 
-/// Where the body lies that an object's fact names; a copy of a row names none.
-fn object_place(kind: Kind, namer: &Key, value: &[u8]) -> Result<Option<PlaceRecord>, StoreError> {
+/// Whether an object's fact names what lies there; a copy of a row names nothing.
+fn object_names(kind: Kind, namer: &Key, value: &[u8], place: &PlaceRecord) -> Result<bool, StoreError> {
     let record: ObjectRecord = decode(namer, value)?;
     let is_copy = kind == keys::CURRENT && record.seq.is_some();
-    Ok((!is_copy).then_some(record.place))
+    Ok(!is_copy && record.places().any(|named| named == place))
 }

@@ -26,6 +26,10 @@ impl Codec {
     }
 }
 
+/// The status of an answer whose operation has several: the codec knows one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status(pub(crate) http::StatusCode);
+
 /// What an operation answers.
 pub(crate) type Answer<T> = Result<S3Response<T>, Refusal>;
 
@@ -90,6 +94,7 @@ operations! {
     delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput => DeleteBucketOwnershipControlsOutput, ops::ownership_controls::delete;
     delete_bucket_policy: DeleteBucketPolicyInput => DeleteBucketPolicyOutput, ops::bucket_policy::delete;
     delete_bucket_encryption: DeleteBucketEncryptionInput => DeleteBucketEncryptionOutput, ops::bucket_encryption::delete;
+    delete_bucket_lifecycle: DeleteBucketLifecycleInput => DeleteBucketLifecycleOutput, ops::bucket_lifecycle::delete;
     delete_bucket_tagging: DeleteBucketTaggingInput => DeleteBucketTaggingOutput, ops::bucket_tagging::delete;
     delete_object: DeleteObjectInput => DeleteObjectOutput, ops::delete_object::call;
     delete_object_tagging: DeleteObjectTaggingInput => DeleteObjectTaggingOutput, ops::object_tagging::delete;
@@ -102,6 +107,7 @@ operations! {
     get_bucket_intelligent_tiering_configuration: GetBucketIntelligentTieringConfigurationInput => GetBucketIntelligentTieringConfigurationOutput, ops::intelligent_tiering::get;
     get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput => GetBucketInventoryConfigurationOutput, ops::inventory::get;
     get_bucket_encryption: GetBucketEncryptionInput => GetBucketEncryptionOutput, ops::bucket_encryption::get;
+    get_bucket_lifecycle_configuration: GetBucketLifecycleConfigurationInput => GetBucketLifecycleConfigurationOutput, ops::bucket_lifecycle::get;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput, ops::head_bucket::location;
     get_bucket_logging: GetBucketLoggingInput => GetBucketLoggingOutput, ops::bucket_logging::get;
     get_bucket_metrics_configuration: GetBucketMetricsConfigurationInput => GetBucketMetricsConfigurationOutput, ops::metrics::get;
@@ -143,6 +149,7 @@ operations! {
     put_bucket_ownership_controls: PutBucketOwnershipControlsInput => PutBucketOwnershipControlsOutput, ops::ownership_controls::put;
     put_bucket_policy: PutBucketPolicyInput => PutBucketPolicyOutput, ops::bucket_policy::put;
     put_bucket_request_payment: PutBucketRequestPaymentInput => PutBucketRequestPaymentOutput, ops::request_payment::put;
+    put_bucket_lifecycle_configuration: PutBucketLifecycleConfigurationInput => PutBucketLifecycleConfigurationOutput, ops::bucket_lifecycle::put;
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput => PutBucketNotificationConfigurationOutput, ops::bucket_notification::put;
     put_bucket_encryption: PutBucketEncryptionInput => PutBucketEncryptionOutput, ops::bucket_encryption::put;
     put_bucket_tagging: PutBucketTaggingInput => PutBucketTaggingOutput, ops::bucket_tagging::put;
@@ -154,6 +161,7 @@ operations! {
     put_object_retention: PutObjectRetentionInput => PutObjectRetentionOutput, ops::object_retention::put;
     put_object_tagging: PutObjectTaggingInput => PutObjectTaggingOutput, ops::object_tagging::put;
     put_public_access_block: PutPublicAccessBlockInput => PutPublicAccessBlockOutput, ops::public_access_block::put;
+    restore_object: RestoreObjectInput => RestoreObjectOutput, ops::restore_object::call;
     upload_part: UploadPartInput => UploadPartOutput, ops::upload_part::call;
     upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput, ops::upload_part_copy::call;
 }

@@ -141,6 +141,15 @@ pub(crate) fn owner(arrival: &Arrival) -> dto::Owner {
     dto::Owner { display_name: None, id: Some(arrival.bucket_owner().unwrap_or_else(caller)) }
 }
 
+/// The owner of an object: who wrote it, where lists count; else the bucket's.
+pub(crate) fn object_owner(arrival: &Arrival, info: &ObjectInfo) -> dto::Owner {
+    let counts = arrival.standing().is_some_and(|standing| standing.bucket().access.acls_count());
+    match info.attributes.acl.as_ref().filter(|_| counts) {
+        Some(list) => crate::acl::owner_to_xml(&list.owner),
+        None => owner(arrival),
+    }
+}
+
 /// What a writer says about an object: standard headers, user metadata and tags.
 pub(crate) fn attributes(
     headers: &HeaderMap,
@@ -290,6 +299,7 @@ mod tests {
             checksums: Checksums::default(),
             version: headwater_objects::VersionId::NULL,
             encryption: None,
+            restored: None,
         }
     }
 

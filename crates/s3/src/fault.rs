@@ -10,6 +10,9 @@ use s3s::{S3Error, S3ErrorCode};
 
 use crate::versions;
 
+/// What is said of an archive that is to be read.
+const NEEDS_RESTORING: &str = "The operation is not valid for the object's storage class";
+
 /// Why an operation did not happen, as S3 says it.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
@@ -103,6 +106,14 @@ impl Refusal {
         )
     }
 
+    fn invalid_state(message: &str) -> Self {
+        Self::new(403, "InvalidObjectState", message)
+    }
+
+    fn restoring() -> Self {
+        Self::new(409, "RestoreAlreadyInProgress", "Object restore is already in progress")
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(500, "InternalError", "We encountered an internal error. Please try again.")
     }
@@ -162,6 +173,11 @@ impl From<ObjectError> for Refusal {
                 Self::new(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
             }
             ObjectError::PreconditionFailed => Self::precondition_failed(),
+            ObjectError::Archived(_) => Self::invalid_state(NEEDS_RESTORING),
+            ObjectError::NotArchived(_) => {
+                Self::invalid_state("Restore is not allowed for the object's current storage class")
+            }
+            ObjectError::RestoreInProgress => Self::restoring(),
             ObjectError::Contended => Self::contended(),
             ObjectError::BadRange(_) => {
                 Self::new(416, "InvalidRange", "The requested range is not satisfiable")

@@ -17,6 +17,7 @@ use s3s::validation::NameValidation;
 use s3s::{S3Result, s3_error};
 
 use crate::arrival::Arrival;
+use crate::classes;
 use crate::fault::Refusal;
 use crate::standing::Standing;
 use crate::{acl, cors, keys, payer, versions};
@@ -37,6 +38,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("DeleteBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
     ("DeleteBucketPolicy", "s3:DeleteBucketPolicy"),
     ("DeleteBucketEncryption", "s3:PutEncryptionConfiguration"),
+    ("DeleteBucketLifecycle", "s3:PutLifecycleConfiguration"),
     ("DeleteBucketTagging", "s3:PutBucketTagging"),
     ("DeleteObject", "s3:DeleteObject"),
     ("DeleteObjectTagging", "s3:DeleteObjectTagging"),
@@ -49,6 +51,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("GetBucketIntelligentTieringConfiguration", "s3:GetIntelligentTieringConfiguration"),
     ("GetBucketInventoryConfiguration", "s3:GetInventoryConfiguration"),
     ("GetBucketEncryption", "s3:GetEncryptionConfiguration"),
+    ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
     ("GetBucketLocation", "s3:GetBucketLocation"),
     ("GetBucketLogging", "s3:GetBucketLogging"),
     ("GetBucketMetricsConfiguration", "s3:GetMetricsConfiguration"),
@@ -91,6 +94,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("PutBucketPolicy", "s3:PutBucketPolicy"),
     ("PutBucketRequestPayment", "s3:PutBucketRequestPayment"),
     ("PostObject", "s3:PutObject"),
+    ("PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
     ("PutBucketNotificationConfiguration", "s3:PutBucketNotification"),
     ("PutBucketEncryption", "s3:PutEncryptionConfiguration"),
     ("PutBucketTagging", "s3:PutBucketTagging"),
@@ -102,6 +106,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("PutObjectRetention", "s3:PutObjectRetention"),
     ("PutObjectTagging", "s3:PutObjectTagging"),
     ("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ("RestoreObject", "s3:RestoreObject"),
     ("UploadPart", "s3:PutObject"),
     ("UploadPartCopy", "s3:PutObject"),
 ];
@@ -111,6 +116,9 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("x-amz-website-redirect-location", "Website hosting"),
     ("x-amz-write-offset-bytes", "Appending to an object"),
 ];
+
+/// The operations that are the bucket's account's alone, whatever its policy says.
+const ON_POLICIES: &[&str] = &["DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy"];
 
 /// The operations that put an object.
 const PUTTING: &[&str] = &[
@@ -177,7 +185,16 @@ impl AskEverything {
             Some((_, key)) => admit_object(&standing, operation, action, key, cx).await?,
             // Asked key by key.
             None if *operation == "DeleteObjects" => {}
-            None => standing.may(action).await?,
+            None => {
+                standing.may(action).await?;
+                if standing.is_foreign() && ON_POLICIES.contains(operation) {
+                    return Err(Refusal::new(
+                        405,
+                        "MethodNotAllowed",
+                        "The specified method is not allowed against this resource.",
+                    ));
+                }
+            }
         }
         cx.extensions_mut().insert(bucket);
         arrival.note_standing(standing);
@@ -255,9 +272,8 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     if let Some((_, what)) = UNSUPPORTED.iter().find(|(name, _)| headers.contains_key(*name)) {
         return Err(Refusal::not_implemented(what));
     }
-    let class = headers.get("x-amz-storage-class").map(|class| class.as_bytes());
-    if class.is_some_and(|class| class != b"STANDARD") {
-        return Err(Refusal::new(400, "InvalidStorageClass", "The storage class you specified is not valid"));
+    if let Some(class) = headers.get("x-amz-storage-class") {
+        classes::named(class.as_bytes())?;
     }
     Ok(())
 }
@@ -313,7 +329,8 @@ mod tests {
             check_headers(&headers).err().map(|refusal| refusal.code.into_owned())
         };
         assert_eq!(refused("x-amz-storage-class", "STANDARD"), None);
-        assert_eq!(refused("x-amz-storage-class", "GLACIER").as_deref(), Some("InvalidStorageClass"));
+        assert_eq!(refused("x-amz-storage-class", "GLACIER"), None);
+        assert_eq!(refused("x-amz-storage-class", "OUTPOSTS").as_deref(), Some("InvalidStorageClass"));
         assert_eq!(refused("x-amz-website-redirect-location", "/").as_deref(), Some("NotImplemented"));
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn of_request(
     let mut keys = RequestKeys::default();
     keys.set("aws:sourceip", &*context.source_ip);
     // What a proxy before the node speaks cannot be known.
-    keys.set("aws:securetransport", if context.secure { "true" } else { "false" });
+    keys.set("aws:securetransport", context.secure.to_string());
     keys.set("aws:currenttime", context.time.iso());
     keys.set("aws:epochtime", context.time.ms().div_euclid(1000).to_string());
     keys.set("aws:requestedregion", context.region.as_str());

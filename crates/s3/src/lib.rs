@@ -13,6 +13,7 @@
 mod acl;
 mod arrival;
 mod body;
+mod classes;
 mod codec;
 mod convert;
 mod cors;
@@ -42,7 +43,7 @@ use http_body_util::BodyExt;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 use arrival::Arrival;
-use codec::Codec;
+use codec::{Codec, Status};
 use guard::{ACTIONS, AskEverything, Hosts, Names, RefuseSignatures};
 
 /// The largest XML document read: a DeleteObjects of 1000 long keys, a completion of 10,000 parts.
@@ -50,17 +51,13 @@ const XML_BYTES_MAX: usize = 4 << 20;
 
 /// What S3 has and this node refuses.
 const REFUSED: &[&str] = &[
-    "DeleteBucketLifecycle",
     "DeleteBucketReplication",
     "DeleteBucketWebsite",
-    "GetBucketLifecycleConfiguration",
     "GetBucketReplication",
     "GetBucketWebsite",
     "GetObjectTorrent",
-    "PutBucketLifecycleConfiguration",
     "PutBucketReplication",
     "PutBucketWebsite",
-    "RestoreObject",
     "SelectObjectContent",
     "WriteGetObjectResponse",
 ];
@@ -146,7 +143,12 @@ impl Face for S3Face {
             return arrival.sign(cors::answer_preflight(&self.objects, &arrival, &request).await);
         }
         let answer = match self.service.call(request).await {
-            Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()),
+            Ok(mut response) => {
+                if let Some(Status(status)) = response.extensions_mut().remove::<Status>() {
+                    *response.status_mut() = status;
+                }
+                response.map(|body| body.map_err(std::io::Error::other).boxed_unsync())
+            }
             Err(error) => {
                 let source: s3s::StdError = error.into();
                 tracing::error!(error = %source, request_id = %arrival.context.request_id, "the s3 codec failed");
@@ -168,6 +170,12 @@ impl Face for S3Face {
         };
         arrival.sign(if answer.status() == StatusCode::NOT_MODIFIED { without_body(answer) } else { answer })
     }
+}
+
+/// Reads foreign bytes as a lifecycle configuration. For fuzzing.
+#[doc(hidden)]
+pub fn fuzz_lifecycle(bytes: &[u8]) {
+    ops::bucket_lifecycle::fuzz(bytes);
 }
 
 fn without_body(mut answer: Response<AnswerBody>) -> Response<AnswerBody> {

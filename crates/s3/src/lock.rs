@@ -221,6 +221,7 @@ mod tests {
             access: headwater_objects::BucketAccess::default(),
             encryption: None,
             versioning: headwater_objects::Versioning::Enabled,
+            lifecycle: false,
             lock,
             notifies: false,
             origin: None,

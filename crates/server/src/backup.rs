@@ -1,4 +1,5 @@
-//! A copy of the whole data directory while the node runs: store, bodies, root credentials, keyring.
+//! A copy of the whole data directory while the node runs: store, bodies (those of the cold tier, too), root
+//! credentials, keyring.
 //!
 //! Who may write to the data directory may ask: the request is a file there that names where the copy
 //! goes, and a call to the node's own page that says it is there. So nothing secret travels, and
@@ -26,6 +27,8 @@ use headwater_store::StoreError;
 use headwater_store::embedded::{Backup, BackupReport};
 use headwater_work::Work;
 
+use crate::cold;
+
 /// The file in a data directory that asks for a backup; it holds the path of the copy.
 pub const BACKUP_REQUEST: &str = "backup-request";
 
@@ -35,6 +38,7 @@ pub(crate) struct Backups {
     data: PathBuf,
     store: Backup,
     blobs: Arc<dyn Blobs>,
+    cold: Option<Arc<dyn Blobs>>,
 }
 
 /// What a copy holds.
@@ -65,8 +69,13 @@ pub(crate) enum BackupError {
 }
 
 impl Backups {
-    pub(crate) fn new(data: PathBuf, store: Backup, blobs: Arc<dyn Blobs>) -> Self {
-        Self { data, store, blobs }
+    pub(crate) fn new(
+        data: PathBuf,
+        store: Backup,
+        blobs: Arc<dyn Blobs>,
+        cold: Option<Arc<dyn Blobs>>,
+    ) -> Self {
+        Self { data, store, blobs, cold }
     }
 
     /// Takes the request that lies in the data directory and makes the copy.
@@ -82,14 +91,19 @@ impl Backups {
             return Err(io::Error::other(format!("{} is not empty", to.display())).into());
         }
         let to_blobs = to.join("blobs");
-        let hold = self.blobs.hold();
+        let holds = (self.blobs.hold(), self.cold.as_ref().map(|cold| cold.hold()));
         let store = self.store.copy_to(&to.join("store"))?;
         copy_all(&self.data.join("blobs"), &to_blobs)?;
-        drop(hold);
+        let to_cold = cold::copy_into(&self.data, &to, copy_all)?;
+        drop(holds);
         fs::copy(self.data.join("credentials.toml"), to.join("credentials.toml"))?;
         copy_keyring(&self.data, &to)?;
         File::open(&to)?.sync_all()?;
-        let (blobs, blob_bytes) = count(&to_blobs)?;
+        let (mut blobs, mut blob_bytes) = count(&to_blobs)?;
+        if let Some(to_cold) = to_cold {
+            let (more, more_bytes) = count(&to_cold)?;
+            (blobs, blob_bytes) = (blobs + more, blob_bytes + more_bytes);
+        }
         Ok(Copied { to, store, blobs, blob_bytes })
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use headwater_base::{AccountId, ByteSize, InvalidName};
 use headwater_identity::User;
-use headwater_objects::{BucketName, NamedKey, ObjectOptions, Quota, Quotas, ScrubOptions};
+use headwater_objects::{BucketName, Day, NamedKey, ObjectOptions, Quota, Quotas, ScrubOptions};
 use serde::Deserialize;
 
 /// Everything a node is told. Every field has a default; unknown fields are refused.
@@ -21,6 +21,12 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// Where everything is kept. `None` keeps it in memory, for tests.
     pub data: Option<PathBuf>,
+    /// Where bodies of the colder storage classes lie: a directory of their own, perhaps on another device.
+    /// Without one they lie beside all others. Once there was one, the data directory knows where it is.
+    pub cold: Option<PathBuf>,
+    /// How long a day of lifecycles and of restored copies is, such as `2s`, for trying rules out. Days of
+    /// 24 hours unless it is said.
+    pub lifecycle_day: Option<String>,
     /// Development: test credentials and the reset of all state. Loopback only.
     pub dev: bool,
     /// Whether anyone who reaches the port may read the metrics; else only this machine.
@@ -254,6 +260,8 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
             tls: None,
             data: None,
+            cold: None,
+            lifecycle_day: None,
             dev: false,
             metrics_public: false,
             connections_max: 10_000,
@@ -304,6 +312,12 @@ impl Config {
         if self.body_memory_mib < 16 {
             return refused("body_memory_mib must be at least 16".into());
         }
+        if self.cold.is_some() && self.data.is_none() {
+            return refused(
+                "a cold tier needs a data directory: what is kept in memory would not find it again".into(),
+            );
+        }
+        self.lifecycle_day()?;
         self.quotas()?;
         self.check_events()?;
         self.queries.check()
@@ -337,6 +351,18 @@ impl Config {
             keep: Duration::from_secs(u64::from(self.events.keep_hours) * 3600),
             queue_bytes_max: u64::from(self.events.queue_mib) << 20,
         }
+    }
+
+    /// How long a lifecycle's day is.
+    pub(crate) fn lifecycle_day(&self) -> Result<Day, ConfigError> {
+        let Some(text) = &self.lifecycle_day else {
+            return Ok(Day::default());
+        };
+        duration(text).and_then(Day::lasting).ok_or_else(|| {
+            ConfigError::Refused(format!(
+                "lifecycle_day is {text:?}; it is a number with ms, s, m or h behind it, at most 24h"
+            ))
+        })
     }
 
     /// Memory for bodies that are read whole.
@@ -398,6 +424,20 @@ impl Config {
     }
 }
 
+/// A whole number with its unit.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().ok()?;
+    let unit_ms: u64 = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.checked_mul(unit_ms)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -450,6 +490,19 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_day_is_said_with_its_unit() {
+        let day =
+            |text: &str| Config { lifecycle_day: Some(text.into()), ..Config::default() }.lifecycle_day();
+        assert_eq!(Config::default().lifecycle_day().unwrap(), Day::default());
+        assert_eq!(day("2s").unwrap().length(), Duration::from_secs(2));
+        assert_eq!(day("500ms").unwrap().length(), Duration::from_millis(500));
+        assert_eq!(day("24h").unwrap(), Day::default());
+        for bad in ["", "2", "s", "0s", "25h", "2 s", "-1s", "2d", "99999999999999999999s"] {
+            assert!(day(bad).unwrap_err().to_string().contains("lifecycle_day"), "{bad}");
+        }
+    }
+
+    #[test]
     fn tls_takes_both_files() {
         let config: Config = toml::from_str("[tls]\ncert = \"a.pem\"\nkey = \"b.pem\"\n").unwrap();
         assert_eq!(config.tls.unwrap().key, Path::new("b.pem"));
@@ -497,6 +550,14 @@ mod tests {
         ] {
             assert!(named(bad).unwrap_err().to_string().contains("kms_keys"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_cold_tier_needs_a_data_directory() {
+        let mut config = Config { cold: Some("cold".into()), ..Config::default() };
+        assert!(config.check().unwrap_err().to_string().contains("cold"));
+        config.data = Some("data".into());
+        assert!(config.check().is_ok());
     }
 
     #[test]

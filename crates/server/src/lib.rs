@@ -11,6 +11,7 @@
 //! an error. [`Node::stop`] lets started requests finish, then closes the store.
 
 mod backup;
+mod cold;
 mod config;
 mod front;
 mod node;

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::backup::Backups;
+use crate::cold;
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::front::{self, Door, Tls, TlsError};
 use crate::root::{self, RootCredentials};
@@ -94,6 +95,14 @@ pub enum StartError {
     /// The keyring cannot be opened.
     #[error("cannot use the keyring; without it sealed objects cannot be read")]
     Keyring(#[source] KeyringError),
+    /// The cold tier cannot be used.
+    #[error("cannot use {path} as the cold tier")]
+    Cold {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The operating system gives no more threads.
     #[error("cannot start the query engine's threads")]
     Threads(#[source] std::io::Error),
@@ -135,8 +144,9 @@ impl Node {
         let blobs = open_blobs(config.data.as_deref(), &seams).await?;
         let keyring = keyring(&config, &root, &seams).await?;
         warn_of_missing_keys(&*store, &keyring).await?;
+        let cold = open_cold(&config, &seams).await?;
         let backups = config.data.clone().zip(backup);
-        let backups = backups.map(|(data, backup)| Backups::new(data, backup, blobs.clone()));
+        let backups = backups.map(|(data, backup)| Backups::new(data, backup, blobs.clone(), cold.clone()));
         let spill = config.data.clone().unwrap_or_else(std::env::temp_dir).join("spill");
         let (queries, limited_streams) = (config.queries, config.limited_streams.clone());
         let base = Ground {
@@ -144,6 +154,8 @@ impl Node {
             blobs,
             objects,
             keyring,
+            cold,
+            lifecycle_day: config.lifecycle_day()?,
             queries,
             spill,
             users,
@@ -339,6 +351,23 @@ async fn open_blobs(data: Option<&Path>, seams: &Seams) -> Result<Arc<dyn Blobs>
             .await
             .map_err(StartError::Blobs),
     }
+}
+
+/// The cold tier: the one that is configured, else the one that the data directory knows of.
+async fn open_cold(config: &Config, seams: &Seams) -> Result<Option<Arc<dyn Blobs>>, StartError> {
+    let Some(data) = config.data.clone() else {
+        return Ok(None);
+    };
+    let unreadable = |source| StartError::Data { path: data.clone(), source };
+    let Some(path) =
+        config.cold.clone().map_or_else(|| cold::noted(&data), |path| Ok(Some(path))).map_err(unreadable)?
+    else {
+        return Ok(None);
+    };
+    cold::claim(&data, &path, &seams.chance)
+        .map_err(|source| StartError::Cold { path: path.clone(), source })?;
+    let bodies = disk::open(cold::bodies(&path), BlobOptions::default(), seams.clone()).await;
+    bodies.map(Some).map_err(StartError::Blobs)
 }
 
 /// The URL a client on this machine uses.

@@ -88,7 +88,7 @@ pub(crate) fn note_endpoint(data: &Path, url: &str) -> io::Result<()> {
 }
 
 /// Replaces a file that only its owner may read; after a crash it is the old one or the new one.
-fn write_private(data: &Path, name: &str, text: &str) -> io::Result<()> {
+pub(crate) fn write_private(data: &Path, name: &str, text: &str) -> io::Result<()> {
     let new = data.join(format!("{name}.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;

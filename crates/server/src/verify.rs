@@ -9,9 +9,11 @@ use std::path::Path;
 
 use headwater_base::Seams;
 use headwater_blob::{BlobId, disk};
-use headwater_objects::{KEYRING_FILE, Keyring};
+use headwater_objects::{BodyPlace, KEYRING_FILE, Keyring};
 use headwater_store::Key;
 use headwater_store::embedded::{self, OpenError, Problem, VerifyReport};
+
+use crate::cold;
 
 /// What reading a data directory back found.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +35,11 @@ pub struct DirectoryReport {
 pub fn verify(data: &Path) -> Result<DirectoryReport, OpenError> {
     let mut report = DirectoryReport::default();
     let listed = [headwater_objects::blob_references(), headwater_objects::sealing_keys()];
-    let bodies = data.join("blobs");
     let store = embedded::verify_also(&data.join("store"), &listed, |keys| {
-        let mut problems = verify_bodies(&bodies, keys, &mut report);
+        let named = keys.iter().filter_map(headwater_objects::referenced_body);
+        let (cold, hot): (Vec<_>, Vec<_>) = named.partition(|(place, _)| *place == BodyPlace::Cold);
+        let mut problems = verify_bodies(&data.join("blobs"), hot, &mut report);
+        problems.extend(verify_cold(data, cold, &mut report));
         problems.extend(verify_keyring(data, keys));
         problems
     })?;
@@ -55,14 +59,35 @@ fn verify_keyring(data: &Path, facts: &BTreeSet<Key>) -> Vec<Problem> {
     missing.map(|id| problem(format!("the key {id} is not there, which objects are sealed with"))).collect()
 }
 
-fn verify_bodies(bodies: &Path, references: &BTreeSet<Key>, report: &mut DirectoryReport) -> Vec<Problem> {
-    let named = references.iter().filter_map(headwater_objects::referenced_blob).collect();
-    let problem = |file: &Path, what: String| Problem { file: file.to_path_buf(), position: 0, what };
+/// The bodies of the cold tier, wherever the data directory last had it.
+fn verify_cold(data: &Path, named: Vec<(BodyPlace, BlobId)>, report: &mut DirectoryReport) -> Vec<Problem> {
+    match cold::noted(data) {
+        Ok(Some(tier)) => verify_bodies(&cold::bodies(&tier), named, report),
+        Ok(None) if named.is_empty() => Vec::new(),
+        Ok(None) => {
+            vec![problem(data, format!("{} bodies lie in a cold tier that it does not know", named.len()))]
+        }
+        Err(error) => vec![problem(data, error.to_string())],
+    }
+}
+
+fn verify_bodies(
+    bodies: &Path,
+    named: Vec<(BodyPlace, BlobId)>,
+    report: &mut DirectoryReport,
+) -> Vec<Problem> {
+    let named: BTreeSet<BlobId> = named.into_iter().map(|(_, id)| id).collect();
     match disk::verify(bodies, &named) {
         Err(error) => vec![problem(bodies, error.to_string())],
         Ok(found) => {
-            (report.blobs, report.blob_bytes, report.orphans) = (found.sound, found.bytes, found.orphans);
+            report.blobs += found.sound;
+            report.blob_bytes += found.bytes;
+            report.orphans.extend(found.orphans);
             found.problems.iter().map(|(file, error)| problem(file, error.to_string())).collect()
         }
     }
+}
+
+fn problem(file: &Path, what: String) -> Problem {
+    Problem { file: file.to_path_buf(), position: 0, what }
 }

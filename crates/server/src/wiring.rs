@@ -15,7 +15,7 @@ use headwater_identity::{Guard, Sts, Users};
 use headwater_kinesis::Kinesis;
 use headwater_leases::Leases;
 use headwater_monitoring::Monitoring;
-use headwater_objects::{Keyring, ObjectOptions, Objects};
+use headwater_objects::{Day, Keyring, ObjectOptions, Objects};
 use headwater_s3::S3Face;
 use headwater_store::Store;
 use headwater_streams::Streams;
@@ -40,6 +40,9 @@ pub(crate) struct House {
 pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    /// Where bodies of the colder storage classes lie, if there is such a place.
+    pub(crate) cold: Option<Arc<dyn Blobs>>,
+    pub(crate) lifecycle_day: Day,
     /// What buckets may hold, and how bodies are read again.
     pub(crate) objects: ObjectOptions,
     /// What bodies of objects are sealed with.
@@ -86,6 +89,8 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
         blobs,
         objects,
         keyring,
+        cold,
+        lifecycle_day,
         queries: config,
         spill,
         users,
@@ -95,7 +100,11 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
         work,
     } = ground;
     let streams = Streams::new(store.clone(), seams.clone(), &work);
-    let objects = Objects::new(store.clone(), blobs, seams.clone(), &work, objects).with_keyring(keyring);
+    let objects = Objects::unattended(store.clone(), blobs, seams.clone(), objects)
+        .with_keyring(keyring)
+        .with_cold(cold)
+        .with_day(lifecycle_day)
+        .attended(&work);
     let carrier = Arc::new(HttpCarrier::new(seams.clone()));
     let events = Events::new(objects.clone(), events, carrier, &work);
     let catalog = Catalog::new(store.clone(), seams.clone());

@@ -7,6 +7,7 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use super::encryption::DefaultEncryptionRecord;
+use super::lifecycle::LifecycleRecord;
 use super::version::{LockRecord, StateRecord};
 use crate::BucketAccess;
 
@@ -36,6 +37,9 @@ pub(crate) struct BucketRecord {
     /// What its bodies are sealed with when a writer says nothing.
     #[n(8)]
     pub(crate) encryption: Option<DefaultEncryptionRecord>,
+    /// Its lifecycle, if it has one.
+    #[n(9)]
+    pub(crate) lifecycle: Option<LifecycleRecord>,
     /// Whether changes of its objects are events.
     #[n(10)]
     pub(crate) notifies: Option<bool>,
@@ -83,6 +87,7 @@ mod tests {
             versioning: None,
             lock: None,
             access: None,
+            lifecycle: None,
             notifies: None,
             encryption: None,
         };
@@ -119,8 +124,10 @@ mod tests {
             let default = DefaultEncryptionRecord { kms: deleting, kms_key: Some(region.clone()), bucket_key: deleting };
             let encryption = suspended.map(|_| default);
             let notifies = suspended;
+            let lifecycle = suspended.map(|varies_by_class| LifecycleRecord { rules: 1, varies_by_class });
             let record = BucketRecord {
-                incarnation, owner, region, created_ms, deleting, versioning, lock, access, notifies, encryption,
+                incarnation, owner, region, created_ms, deleting, versioning, lock, access, lifecycle,
+                notifies, encryption,
             };
             prop_assert_eq!(decode::<BucketRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

@@ -43,10 +43,22 @@ pub(crate) const PART_BODY: Kind = Kind(0x0222);
 pub(crate) const LAYOUT: Kind = Kind(0x0223);
 /// By upload and naming fact: who names the upload's parts.
 pub(crate) const UPLOAD_REF: Kind = Kind(0x0224);
+/// By time, incarnation and key: when to look at a key, for its bucket's rules or a restored copy.
+pub(crate) const DUE: Kind = Kind(0x0230);
+/// By incarnation: what the bucket is called, if something of it may be due.
+pub(crate) const NAME: Kind = Kind(0x0231);
+/// By incarnation and number: a rule of the bucket's lifecycle.
+pub(crate) const RULE: Kind = Kind(0x0232);
+/// By incarnation: how far the walk over a bucket whose rules changed has come.
+pub(crate) const WALK: Kind = Kind(0x0233);
+/// By incarnation, key and seq: an archived version of which a copy is to be brought back.
+pub(crate) const RESTORE: Kind = Kind(0x0234);
 /// By time of staging and nonce: an event that waits to be routed.
 pub(crate) const OUTBOX: Kind = Kind(0x0240);
 /// By blob and naming fact: who names the blob.
 pub(crate) const BLOB_REF: Kind = Kind(0x0800);
+/// By blob of the cold tier and naming fact: who names the blob.
+pub(crate) const COLD_REF: Kind = Kind(0x0801);
 
 /// The seq of an object that was put while its bucket had no versions.
 pub(crate) const PLAIN_SEQ: u64 = 0;
@@ -195,6 +207,16 @@ pub(crate) fn body(incarnation: u64, key: &str, seq: u64) -> Key {
     Key::of(BODY).u64(incarnation).str(key).u64_descending(seq).build()
 }
 
+/// All uploads of one key.
+pub(crate) fn uploads(incarnation: u64, key: &str) -> Key {
+    Key::of(UPLOAD).u64(incarnation).str(key).build()
+}
+
+/// The histories of all keys of a bucket.
+pub(crate) fn histories(incarnation: u64) -> Key {
+    Key::of(HISTORY).u64(incarnation).build()
+}
+
 pub(crate) fn upload(incarnation: u64, key: &str, upload: [u8; 16]) -> Key {
     Key::of(UPLOAD).u64(incarnation).str(key).fixed16(upload).build()
 }
@@ -246,6 +268,65 @@ pub(crate) fn outbox_nonce_of(key: &Key) -> Option<u64> {
     reader.kind()?;
     reader.i64()?;
     reader.u64()
+}
+
+pub(crate) fn due(at_ms: i64, incarnation: u64, key: &str) -> Key {
+    Key::of(DUE).i64(at_ms).u64(incarnation).str(key).build()
+}
+
+/// Everything that is due, the earliest first.
+pub(crate) fn all_due() -> Key {
+    Key::of(DUE).build()
+}
+
+pub(crate) fn name(incarnation: u64) -> Key {
+    Key::of(NAME).u64(incarnation).build()
+}
+
+pub(crate) fn rule(incarnation: u64, number: u32) -> Key {
+    Key::of(RULE).u64(incarnation).u32(number).build()
+}
+
+pub(crate) fn rules(incarnation: u64) -> Key {
+    Key::of(RULE).u64(incarnation).build()
+}
+
+pub(crate) fn walk(incarnation: u64) -> Key {
+    Key::of(WALK).u64(incarnation).build()
+}
+
+pub(crate) fn walks() -> Key {
+    Key::of(WALK).build()
+}
+
+pub(crate) fn restore(incarnation: u64, key: &str, seq: u64) -> Key {
+    Key::of(RESTORE).u64(incarnation).str(key).u64_descending(seq).build()
+}
+
+pub(crate) fn restores() -> Key {
+    Key::of(RESTORE).build()
+}
+
+pub(crate) fn cold_ref(blob: BlobId, namer: &Key) -> Key {
+    Key::of(COLD_REF).fixed16(blob.0).bytes(namer.as_bytes()).build()
+}
+
+pub(crate) fn cold_refs(blob: BlobId) -> Key {
+    Key::of(COLD_REF).fixed16(blob.0).build()
+}
+
+/// The time, the incarnation and the object key of a `DUE` fact.
+pub(crate) fn due_of(key: &Key) -> Option<(i64, u64, String)> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    Some((reader.i64()?, reader.u64()?, reader.str()?))
+}
+
+/// The incarnation, the object key and the seq of a `RESTORE` fact.
+pub(crate) fn restore_of(key: &Key) -> Option<(u64, String, u64)> {
+    let mut reader = key.reader();
+    reader.kind()?;
+    Some((reader.u64()?, reader.str()?, reader.u64_descending()?))
 }
 
 pub(crate) fn blob_ref(blob: BlobId, namer: &Key) -> Key {

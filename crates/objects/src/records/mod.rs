@@ -5,6 +5,7 @@ pub(crate) mod acl;
 pub(crate) mod bucket;
 pub(crate) mod encryption;
 pub(crate) mod keys;
+pub(crate) mod lifecycle;
 pub(crate) mod object;
 pub(crate) mod outbox;
 pub(crate) mod scrub;

@@ -21,6 +21,23 @@ pub(crate) enum PlaceRecord {
     /// In the parts that the `LAYOUT` fact of this upload lists. Objects only.
     #[n(2)]
     Parts(#[n(0)] ByteArray<16>),
+    /// In a blob of the cold tier.
+    #[n(3)]
+    Cold(#[n(0)] ByteArray<16>),
+}
+
+/// That an archived version is being restored, or was.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct RestoredRecord {
+    /// For how many days the copy is to be there.
+    #[n(0)]
+    pub(crate) days: u32,
+    /// Until when it is; none while it is being brought back.
+    #[n(1)]
+    pub(crate) until_ms: Option<i64>,
+    /// Where it lies, when it is not the body itself.
+    #[n(2)]
+    pub(crate) place: Option<PlaceRecord>,
 }
 
 /// The value of a `CURRENT` or `VERSION` fact.
@@ -71,6 +88,11 @@ pub(crate) struct ObjectRecord {
     /// How the body is sealed; in parts each part has a data key of its own.
     #[n(18)]
     pub(crate) encryption: Option<EncryptionRecord>,
+    /// The storage class; none is `STANDARD`.
+    #[n(19)]
+    pub(crate) class: Option<u8>,
+    #[n(20)]
+    pub(crate) restored: Option<RestoredRecord>,
     /// Who owns it and whom that one grants what, if that is not the bucket's owner and nobody.
     #[n(21)]
     pub(crate) acl: Option<AclRecord>,
@@ -103,6 +125,8 @@ mod tests {
             retention_mode: None,
             retain_until_ms: None,
             hold: None,
+            class: None,
+            restored: None,
             acl: None,
             encryption: None,
         }
@@ -141,6 +165,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn golden_bytes_of_an_archived_object() {
+        let archived = ObjectRecord {
+            class: Some(6),
+            restored: Some(RestoredRecord { days: 3, until_ms: Some(9), place: None }),
+            ..plain(PlaceRecord::Cold([7; 16].into()))
+        };
+        let hex = hex::encode(encode(&archived));
+        assert!(hex.starts_with("0195036261621903e8820381 50".replace(' ', "").as_str()), "{hex}");
+        assert!(hex.ends_with("f4f6f6f6f6f6f6f6f606820309"), "{hex}");
+    }
+
     type Map = BTreeMap<String, String>;
 
     proptest! {
@@ -156,7 +192,7 @@ mod tests {
                 size, etag, modified_ms, place, content_type, headers, metadata, tags, system, checksums,
                 composite, lsn: numbers.0, seq: numbers.1, nonce: numbers.2, marker: hold,
                 retention_mode: hold.map(|_| ModeRecord::Governance), retain_until_ms: hold.map(|_| modified_ms),
-                hold, acl: None,
+                hold, acl: None, class: hold.map(u8::from), restored: hold.map(|_| RestoredRecord { days: 1, until_ms: None, place: None }),
                 encryption: None,
             };
             prop_assert_eq!(decode::<ObjectRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);

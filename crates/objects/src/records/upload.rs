@@ -30,7 +30,9 @@ pub(crate) struct UploadRecord {
     /// How its parts are sealed, without a data key: each part has its own.
     #[n(7)]
     pub(crate) encryption: Option<EncryptionRecord>,
-    // 8 is the storage class.
+    /// The storage class of the object; none is `STANDARD`.
+    #[n(8)]
+    pub(crate) class: Option<u8>,
     #[n(9)]
     pub(crate) retention_mode: Option<ModeRecord>,
     #[n(10)]
@@ -86,6 +88,7 @@ mod tests {
             tags: BTreeMap::new(),
             algorithm: Some("SHA256".into()),
             composite: true,
+            class: None,
             retention_mode: None,
             retain_until_ms: None,
             hold: None,
@@ -135,7 +138,7 @@ mod tests {
         fn uploads_read_back(initiated_ms: i64, algorithm: Option<String>, tags: BTreeMap<String, String>, composite: bool) {
             let record = UploadRecord {
                 initiated_ms, content_type: algorithm.clone(), headers: tags.clone(), metadata: tags.clone(), tags,
-                algorithm, composite, retention_mode: composite.then_some(ModeRecord::Compliance),
+                algorithm, composite, class: None, retention_mode: composite.then_some(ModeRecord::Compliance),
                 retain_until_ms: composite.then_some(initiated_ms), hold: Some(composite), acl: None,
                 encryption: None,
             };

@@ -3,6 +3,8 @@
 
 use minicbor::{Decode, Encode};
 
+use super::lifecycle::LifecycleRecord;
+
 /// Whether a bucket that got versions goes on with them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(index_only)]
@@ -11,6 +13,9 @@ pub(crate) enum StateRecord {
     Enabled,
     #[n(1)]
     Suspended,
+    /// It never had versions; other things of it are to be expected.
+    #[n(2)]
+    Never,
 }
 
 /// How strictly something is retained.
@@ -49,6 +54,9 @@ pub(crate) struct VersionedRecord {
     pub(crate) state: StateRecord,
     #[n(1)]
     pub(crate) lock: Option<LockRecord>,
+    /// Its lifecycle, if it has one: any change of the rules rewrites this fact.
+    #[n(2)]
+    pub(crate) lifecycle: Option<LifecycleRecord>,
 }
 
 /// The value of a `HISTORY` fact, there as long as the key has rows.
@@ -73,10 +81,16 @@ mod tests {
     fn golden_bytes_of_version_1() {
         let lock =
             LockRecord { default: Some(DefaultRecord { mode: ModeRecord::Compliance, days: 0, years: 7 }) };
-        let versioned = VersionedRecord { state: StateRecord::Suspended, lock: None };
+        let versioned = VersionedRecord { state: StateRecord::Suspended, lock: None, lifecycle: None };
         assert_eq!(hex::encode(encode(&versioned)), "018101");
-        let locked = VersionedRecord { state: StateRecord::Enabled, lock: Some(lock) };
+        let locked = VersionedRecord { state: StateRecord::Enabled, lock: Some(lock), lifecycle: None };
         assert_eq!(hex::encode(encode(&locked)), "0182008183010007");
+        let ruled = VersionedRecord {
+            state: StateRecord::Never,
+            lock: None,
+            lifecycle: Some(LifecycleRecord { rules: 2, varies_by_class: false }),
+        };
+        assert_eq!(hex::encode(encode(&ruled)), "018302f68202f4");
         assert_eq!(hex::encode(encode(&HistoryRecord { newest: 7, null: Some(0) })), "01820700");
         assert_eq!(hex::encode(encode(&HistoryRecord { newest: 7, null: None })), "018107");
     }
@@ -92,7 +106,8 @@ mod tests {
         fn standings_read_back(suspended: bool, days: Option<u32>) {
             let state = if suspended { StateRecord::Suspended } else { StateRecord::Enabled };
             let default = days.map(|days| DefaultRecord { mode: ModeRecord::Governance, days, years: 0 });
-            let record = VersionedRecord { state, lock: days.map(|_| LockRecord { default }) };
+            let lifecycle = days.map(|rules| LifecycleRecord { rules, varies_by_class: suspended });
+            let record = VersionedRecord { state, lock: days.map(|_| LockRecord { default }), lifecycle };
             prop_assert_eq!(decode::<VersionedRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }
 

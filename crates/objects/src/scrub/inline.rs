@@ -17,7 +17,7 @@ pub(super) async fn damage(snapshot: &dyn Snapshot, row: &Scanned) -> Result<Opt
     let Some(said) = said(snapshot, &row.key).await? else {
         return Ok(Some("nothing says what it must be".to_owned()));
     };
-    Ok(said.and_then(|said| said.damage(&row.fact.value)))
+    Ok(said.damage(&row.fact.value))
 }
 
 /// Whether what was listed as damaged is gone or reads back well.
@@ -43,28 +43,27 @@ struct Said {
     checksum: Option<(ChecksumAlgorithm, String)>,
 }
 
-/// What is said about the body at `key`: `None` when nothing is, `Some(None)` when it cannot be held
-/// against anything here.
-async fn said(snapshot: &dyn Snapshot, key: &Key) -> Result<Option<Option<Said>>, StoreError> {
+/// What is said about the body at `key`; `None` when nothing is.
+async fn said(snapshot: &dyn Snapshot, key: &Key) -> Result<Option<Said>, StoreError> {
     if key.reader().kind() == Some(keys::PART_BODY) {
         let Some((upload, number)) = keys::part_of(key) else { return Ok(None) };
         let namer = keys::part(upload, number);
         let Some(fact) = snapshot.get(&namer).await? else { return Ok(None) };
         let PartRecord { size, etag, checksums, seal, .. } = decode(&namer, &fact.value)?;
         if seal.is_some() {
-            return Ok(Some(Some(Said::sealed(size))));
+            return Ok(Some(Said::sealed(size)));
         }
-        return Ok(Some(Some(Said { size, etag, checksum: first_known(checksums) })));
+        return Ok(Some(Said { size, etag, checksum: first_known(checksums) }));
     }
     let Some(record) = record_of(snapshot, key).await?.filter(|record| record.place == PlaceRecord::Inline)
     else {
         return Ok(None);
     };
     if record.encryption.is_some() {
-        return Ok(Some(Some(Said::sealed(record.size))));
+        return Ok(Some(Said::sealed(record.size)));
     }
     let checksums = if record.composite { Default::default() } else { record.checksums };
-    Ok(Some(Some(Said { size: record.size, etag: record.etag, checksum: first_known(checksums) })))
+    Ok(Some(Said { size: record.size, etag: record.etag, checksum: first_known(checksums) }))
 }
 
 /// The record that names an inline body: the plain object, or a row.

@@ -6,6 +6,7 @@ use headwater_blob::BlobId;
 use headwater_store::{Direction, Key, KeyRange, Snapshot};
 
 use crate::records::keys;
+use crate::records::object::PlaceRecord;
 use crate::sweep::{names_blob, names_upload};
 use crate::{ObjectError, Objects};
 
@@ -20,7 +21,7 @@ pub(super) async fn of_blob(objects: &Objects, id: BlobId) -> Result<Vec<String>
     let range = KeyRange::prefix(&keys::blob_refs(id));
     for row in snapshot.scan(&range, OBJECTS_MAX, Direction::Forward).await? {
         if let Some((_, namer)) = keys::ref_of(&row.key)
-            && names_blob(&*snapshot, &row.key, id).await?
+            && names_blob(&*snapshot, &row.key, &PlaceRecord::Blob(id.0.into())).await?
         {
             namers.extend(objects_of(&*snapshot, namer).await?);
         }

@@ -111,6 +111,7 @@ mod tests {
             created: Timestamp::EPOCH,
             versioning: Versioning::Never,
             lock: None,
+            lifecycle: false,
             access: BucketAccess::from_bits(0),
             notifies: false,
             origin: None,

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 mod buckets;
+mod cold;
+mod lifecycle;
+mod lifecycle_model;
 mod listing;
 mod multipart;
 mod objects;
@@ -11,7 +14,9 @@ mod sealing;
 mod sweep;
 mod usage;
 mod versions;
+mod versions_cost;
 mod versions_model;
+mod watched;
 
 use std::sync::Arc;
 

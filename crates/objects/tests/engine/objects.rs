@@ -81,6 +81,7 @@ async fn attributes_are_kept_and_replaced() {
             owner: AclOwner { account: None, canonical_id: "nobody".into() },
             grants: vec![Grant { grantee: Grantee::AllUsers, permission: Permission::Read }],
         }),
+        storage_class: headwater_objects::StorageClass::OnezoneIa,
     };
     world.objects.put_bytes(&world.bucket, &key("k"), "x".into(), attributes.clone()).await.unwrap();
     assert_eq!(world.objects.head(&world.bucket, &key("k")).await.unwrap().attributes, attributes);

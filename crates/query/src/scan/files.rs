@@ -221,6 +221,10 @@ pub fn split_error(error: &ObjectError, url: &str) -> QueryError {
         ObjectError::NoSuchKey(_) | ObjectError::NoSuchBucket(_) => QueryError::User(format!(
             "HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split {url}: the object was removed while the query ran"
         )),
+        ObjectError::Archived(_) => QueryError::User(format!(
+            "HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split {url}: the operation is not valid for the object's \
+             storage class"
+        )),
         ObjectError::Invalid(reason) => {
             QueryError::User(format!("HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split {url}: {reason}"))
         }

@@ -8,7 +8,7 @@ use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
 use crate::encryption;
 use crate::fault::Refusal;
-use crate::versions;
+use crate::{classes, versions};
 
 pub(crate) async fn call(
     codec: &Codec,
@@ -45,6 +45,7 @@ pub(crate) async fn call(
         location: Some(format!("/{}/{}", bucket.name, convert::listed(key.as_str(), true))),
         e_tag: Some(convert::etag(&info.etag)),
         checksum_type: Some(convert::checksum_type(info.checksums.composite)),
+        expiration: classes::expiration(&codec.objects, &bucket, &info).await?,
         version_id: versions::told(&bucket, info.version),
         ..Default::default()
     };

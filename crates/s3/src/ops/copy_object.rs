@@ -13,10 +13,9 @@ use s3s::{S3Request, S3Response};
 use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
-use crate::encryption;
 use crate::fault::Refusal;
 use crate::standing::Standing;
-use crate::{acl, guard, keys, lock, tags, versions};
+use crate::{acl, classes, encryption, guard, keys, lock, payer, tags, versions};
 
 /// The largest object copied by one request: 5 GiB.
 const COPY_BYTES_MAX: u64 = 5 << 30;
@@ -62,9 +61,10 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
             && source.key == key
             && source.version.is_none();
         let _room = codec.objects.claim(&bucket, 1, original.size).await?;
-        let changes_nothing = is_same && asked == Asked::Default;
+        let changes_nothing = is_same && asked == Asked::Default && input.storage_class.is_none();
         let mut attributes = attributes(&input, &headers, &original, changes_nothing)?;
         (attributes.lock, attributes.acl) = (lock, list.clone());
+        attributes.storage_class = classes::asked(input.storage_class.as_ref())?;
         if input.tagging_directive.is_none() && !attributes.tags.is_empty() {
             source.standing.may_object("s3:GetObjectTagging", source.key.as_str(), source.version).await?;
             standing.may_new_object("s3:PutObjectTagging", key.as_str()).await?;
@@ -84,10 +84,11 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
         match copied {
             Err(ObjectError::Contended) => {}
             other => {
-                let info = other?;
-                let mut output = output(&info, &bucket);
+                let copy = other?;
+                let mut output = output(&copy, &bucket);
+                output.expiration = classes::expiration(&codec.objects, &bucket, &copy).await?;
                 output.copy_source_version_id = versions::told(source.bucket(), original.version);
-                let headers = encryption::written(info.encryption.as_ref(), customer.as_ref());
+                let headers = encryption::written(copy.encryption.as_ref(), customer.as_ref());
                 return Ok(S3Response::with_headers(output, headers));
             }
         }
@@ -137,6 +138,7 @@ pub(crate) async fn source(
     guard::check_expected_owner(headers, "x-amz-source-expected-bucket-owner", Some(&bucket))?;
     let said = || keys::of_request("GetObject", arrival, &bucket, headers, &http::Uri::default());
     let standing = Standing::of(&codec.objects, arrival, bucket.clone(), said).await?;
+    payer::check(&standing, arrival, headers, &http::Uri::default())?;
     standing.may_object("s3:GetObject", key, version).await?;
     Ok(Source { standing, key: convert::key(key)?, version })
 }

@@ -7,7 +7,7 @@ use s3s::{S3Request, S3Response};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::encryption;
 use crate::fault::Refusal;
-use crate::{acl, convert, lock};
+use crate::{acl, classes, convert, lock};
 
 pub(crate) async fn call(
     codec: &Codec,
@@ -24,6 +24,8 @@ pub(crate) async fn call(
         convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
     attributes.acl = acl::of_new_object(&arrival, &bucket, &headers)?;
     attributes.lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
+    attributes.storage_class = classes::asked(input.storage_class.as_ref())?;
+    let end = codec.objects.upload_end(&bucket, &key, codec.now()).await?;
     let id = codec.objects.create_upload(&bucket, &key, attributes, options.clone()).await?;
     let customer = encryption::customer_key(&headers, &arrival)?;
     let said = encryption::written(sealing.encryption(), customer.as_ref());
@@ -31,6 +33,8 @@ pub(crate) async fn call(
         bucket: Some(bucket.name.to_string()),
         key: Some(key.to_string()),
         upload_id: Some(id.to_string()),
+        abort_date: end.as_ref().map(|end| convert::time(end.at)),
+        abort_rule_id: end.map(|end| end.rule),
         checksum_algorithm: options.algorithm.map(|a| dto::ChecksumAlgorithm::from_static(a.name())),
         checksum_type: options.algorithm.map(|_| convert::checksum_type(options.composite)),
         ..Default::default()

@@ -19,7 +19,7 @@ use crate::convert::{self, ReadConditions, set_checksums};
 use crate::encryption;
 use crate::fault::Refusal;
 use crate::lock::set_lock;
-use crate::versions;
+use crate::{classes, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
@@ -50,6 +50,10 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> A
     let first = pieces.next().await.transpose()?;
     let pieces = futures::stream::iter(first.map(Ok)).chain(pieces).boxed();
     let body = SizedBody { stream: Mutex::new(pieces), left: len };
+    let expiration = match version {
+        None => classes::expiration(&codec.objects, &bucket, info).await?,
+        Some(_) => None,
+    };
     let mut output = GetObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         body: Some(StreamingBlob::new(body)),
@@ -61,6 +65,9 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> A
         metadata: convert::metadata(info),
         parts_count: reader.part_count().filter(|_| input.part_number.is_some()).map(|n| n as i32),
         tag_count: tag_count(info),
+        storage_class: classes::told(info.attributes.storage_class),
+        restore: classes::restore(info, codec.now()),
+        expiration,
         version_id: versions::told(&bucket, info.version),
         ..Default::default()
     };

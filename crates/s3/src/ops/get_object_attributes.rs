@@ -35,7 +35,8 @@ pub(crate) async fn call(
         version_id: versions::told(&bucket, info.version),
         e_tag: asked("ETag").then(|| convert::etag(&info.etag)),
         object_size: asked("ObjectSize").then_some(info.size as i64),
-        storage_class: asked("StorageClass").then(|| StorageClass::from_static("STANDARD")),
+        storage_class: asked("StorageClass")
+            .then(|| StorageClass::from_static(info.attributes.storage_class.name())),
         ..Default::default()
     };
     if asked("Checksum") && !info.checksums.values.is_empty() {

@@ -9,7 +9,7 @@ use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, set_checksums};
 use crate::encryption;
 use crate::lock::set_lock;
-use crate::versions;
+use crate::{classes, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
@@ -36,6 +36,10 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
     let part = input.part_number.map(|n| (n, part_range(n, sizes.as_deref(), info.size)));
     let range = served(info.size, input.range.as_ref(), part)?;
     let is_partial = (input.range.is_some() || input.part_number.is_some()) && info.size > 0;
+    let expiration = match version {
+        None => classes::expiration(&codec.objects, &bucket, &info).await?,
+        Some(_) => None,
+    };
     let mut output = HeadObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         content_length: Some((range.end - range.start) as i64),
@@ -47,6 +51,9 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
         last_modified: Some(convert::time(info.modified)),
         metadata: convert::metadata(&info),
         parts_count: sizes.map(|sizes| sizes.len() as i32),
+        storage_class: classes::told(info.attributes.storage_class),
+        restore: classes::restore(&info, codec.now()),
+        expiration,
         version_id: versions::told(&bucket, info.version),
         ..Default::default()
     };

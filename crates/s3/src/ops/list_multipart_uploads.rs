@@ -71,7 +71,7 @@ fn upload(info: &UploadInfo, encoded: bool, owner: &Owner) -> MultipartUpload {
         initiated: Some(convert::time(info.initiated)),
         initiator: Some(Initiator { display_name: None, id: owner.id.clone() }),
         owner: Some(owner.clone()),
-        storage_class: Some(StorageClass::from_static("STANDARD")),
+        storage_class: Some(StorageClass::from_static(info.attributes.storage_class.name())),
         checksum_algorithm: options.algorithm.map(|a| ChecksumAlgorithm::from_static(a.name())),
         checksum_type: options.algorithm.map(|_| convert::checksum_type(options.composite)),
     }

@@ -3,21 +3,22 @@
 use headwater_objects::{ListQuery, ListedVersion, ObjectInfo, VersionQuery};
 use s3s::dto::{
     CommonPrefix, DeleteMarkerEntry, EncodingType, ListObjectVersionsInput, ListObjectVersionsOutput,
-    ObjectVersion, ObjectVersionStorageClass, Owner,
+    ObjectVersion, ObjectVersionStorageClass,
 };
 use s3s::{S3Request, S3Response};
 
 use super::list_objects::algorithms;
+use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert;
 use crate::fault::Refusal;
-use crate::versions;
+use crate::{classes, versions};
 
 pub(crate) async fn call(
     codec: &Codec,
     request: S3Request<ListObjectVersionsInput>,
 ) -> Answer<ListObjectVersionsOutput> {
-    let (bucket, owner) = (request.bucket()?, convert::owner(&request.arrival()?));
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
     let input = request.input;
     let encoded = convert::encodes(input.encoding_type.as_ref())?;
     let limit = convert::page_size(input.max_keys, "max-keys")?;
@@ -37,18 +38,19 @@ pub(crate) async fn call(
     let query = VersionQuery { list, after_version: versions::asked(marker)? };
     let listing = codec.objects.list_versions(&bucket, &query).await?;
     let last = listing.entries.last().filter(|_| listing.truncated).map(ListedVersion::position);
+    let restores = classes::wants_restores(input.optional_object_attributes.as_deref());
     let (mut versions, mut markers, mut prefixes) = (Vec::new(), Vec::new(), Vec::new());
     for entry in &listing.entries {
         match entry {
             ListedVersion::Version { info, latest } => {
-                versions.push(version(info, *latest, encoded, &owner));
+                versions.push(version(info, *latest, encoded, &arrival, restores));
             }
             ListedVersion::Marker { key, version, modified, latest } => markers.push(DeleteMarkerEntry {
                 key: Some(convert::listed(key.as_str(), encoded)),
                 version_id: Some(version.to_string()),
                 is_latest: Some(*latest),
                 last_modified: Some(convert::time(*modified)),
-                owner: Some(owner.clone()),
+                owner: Some(convert::owner(&arrival)),
             }),
             ListedVersion::Prefix(prefix) => {
                 prefixes.push(CommonPrefix { prefix: Some(convert::listed(prefix, encoded)) });
@@ -74,7 +76,13 @@ pub(crate) async fn call(
     }))
 }
 
-fn version(info: &ObjectInfo, latest: bool, encoded: bool, owner: &Owner) -> ObjectVersion {
+fn version(
+    info: &ObjectInfo,
+    latest: bool,
+    encoded: bool,
+    arrival: &Arrival,
+    restores: bool,
+) -> ObjectVersion {
     ObjectVersion {
         key: Some(convert::listed(info.key.as_str(), encoded)),
         version_id: Some(info.version.to_string()),
@@ -82,10 +90,11 @@ fn version(info: &ObjectInfo, latest: bool, encoded: bool, owner: &Owner) -> Obj
         last_modified: Some(convert::time(info.modified)),
         e_tag: Some(convert::etag(&info.etag)),
         size: Some(info.size as i64),
-        storage_class: Some(ObjectVersionStorageClass::from_static("STANDARD")),
+        storage_class: Some(ObjectVersionStorageClass::from_static(info.attributes.storage_class.name())),
         checksum_algorithm: Some(algorithms(info)),
         checksum_type: Some(convert::checksum_type(info.checksums.composite)),
-        owner: Some(owner.clone()),
+        owner: Some(convert::object_owner(arrival, info)),
+        restore_status: if restores { classes::restore_status(info) } else { None },
         ..Default::default()
     }
 }

@@ -7,8 +7,9 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response};
 
+use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
-use crate::convert;
+use crate::{classes, convert};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
@@ -25,7 +26,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<ListObjectsInput>) ->
     // Without a delimiter the client goes on from the last key itself, as in S3.
     let next = listing.entries.last().map(|last| convert::listed(last.name(), encoded));
     let next = next.filter(|_| listing.truncated && query.delimiter.is_some());
-    let (contents, prefixes) = shown(listing.entries, encoded, Some(&convert::owner(&arrival)));
+    let restores = classes::wants_restores(input.optional_object_attributes.as_deref());
+    let (contents, prefixes) = shown(listing.entries, encoded, Some(&arrival), restores);
     Ok(S3Response::new(ListObjectsOutput {
         name: Some(bucket.name.to_string()),
         prefix: Some(convert::listed(&query.prefix, encoded)),
@@ -41,16 +43,18 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<ListObjectsInput>) ->
     }))
 }
 
-/// The entries of a page as S3 shows them: objects and common prefixes apart.
+/// The entries of a page as S3 shows them: objects and common prefixes apart. With the request, whose
+/// the objects are, too; with `restores`, how the restoring of archived ones stands.
 pub(crate) fn shown(
     entries: Vec<Listed>,
     encoded: bool,
-    owner: Option<&dto::Owner>,
+    asked: Option<&Arrival>,
+    restores: bool,
 ) -> (Vec<dto::Object>, Vec<CommonPrefix>) {
     let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
-            Listed::Object(info) => contents.push(object(&info, encoded, owner)),
+            Listed::Object(info) => contents.push(object(&info, encoded, asked, restores)),
             Listed::Prefix(prefix) => {
                 prefixes.push(CommonPrefix { prefix: Some(convert::listed(&prefix, encoded)) });
             }
@@ -59,16 +63,17 @@ pub(crate) fn shown(
     (contents, prefixes)
 }
 
-fn object(info: &ObjectInfo, encoded: bool, owner: Option<&dto::Owner>) -> dto::Object {
+fn object(info: &ObjectInfo, encoded: bool, asked: Option<&Arrival>, restores: bool) -> dto::Object {
     dto::Object {
         key: Some(convert::listed(info.key.as_str(), encoded)),
         last_modified: Some(convert::time(info.modified)),
         e_tag: Some(convert::etag(&info.etag)),
         size: Some(info.size as i64),
-        storage_class: Some(ObjectStorageClass::from_static("STANDARD")),
+        storage_class: Some(ObjectStorageClass::from_static(info.attributes.storage_class.name())),
         checksum_algorithm: Some(algorithms(info)),
         checksum_type: Some(convert::checksum_type(info.checksums.composite)),
-        owner: owner.cloned(),
+        owner: asked.map(|arrival| convert::object_owner(arrival, info)),
+        restore_status: if restores { classes::restore_status(info) } else { None },
         ..Default::default()
     }
 }

@@ -8,8 +8,8 @@ use s3s::{S3Request, S3Response};
 
 use super::list_objects::shown;
 use crate::codec::{Answer, Circumstances, Codec};
-use crate::convert;
 use crate::fault::Refusal;
+use crate::{classes, convert};
 
 pub(crate) async fn call(
     codec: &Codec,
@@ -28,8 +28,9 @@ pub(crate) async fn call(
     };
     let listing = codec.objects.list(&bucket, &query).await?;
     let next = listing.entries.last().map(|last| BASE64.encode(last.name())).filter(|_| listing.truncated);
-    let owner = (input.fetch_owner == Some(true)).then(|| convert::owner(&arrival));
-    let (contents, prefixes) = shown(listing.entries, encoded, owner.as_ref());
+    let asked = (input.fetch_owner == Some(true)).then_some(&arrival);
+    let restores = classes::wants_restores(input.optional_object_attributes.as_deref());
+    let (contents, prefixes) = shown(listing.entries, encoded, asked, restores);
     Ok(S3Response::new(ListObjectsV2Output {
         name: Some(bucket.name.to_string()),
         prefix: Some(convert::listed(&query.prefix, encoded)),

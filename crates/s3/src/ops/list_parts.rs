@@ -15,6 +15,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<ListPartsInput>) -> A
     let after = input.part_number_marker.and_then(|marker| u32::try_from(marker).ok()).unwrap_or(0);
     let upload = codec.objects.upload(&bucket, &key, id).await?;
     let listing = codec.objects.list_parts(&bucket, &key, id, after, limit).await?;
+    let end = codec.objects.upload_end(&bucket, &key, upload.initiated).await?;
     let algorithm = upload.options.algorithm;
     let next = listing.parts.last().map_or(after, |part| part.number);
     let parts = listing.parts.into_iter().map(|part| shown(part, algorithm.map(|a| a.name())));
@@ -24,7 +25,9 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<ListPartsInput>) -> A
         upload_id: Some(id.to_string()),
         initiator: Some(Initiator { display_name: None, id: owner.id.clone() }),
         owner: Some(owner),
-        storage_class: Some(StorageClass::from_static("STANDARD")),
+        storage_class: Some(StorageClass::from_static(upload.attributes.storage_class.name())),
+        abort_date: end.as_ref().map(|end| convert::time(end.at)),
+        abort_rule_id: end.map(|end| end.rule),
         part_number_marker: Some(after as i32),
         next_part_number_marker: Some(next as i32),
         max_parts: Some(limit as i32),

@@ -8,7 +8,7 @@ use crate::acl;
 use crate::body::Declared;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
-use crate::{encryption, lock, versions};
+use crate::{classes, encryption, lock, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
@@ -22,6 +22,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
         convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
     attributes.acl = acl::of_new_object(&arrival, &bucket, &headers)?;
     attributes.lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
+    attributes.storage_class = classes::asked(input.storage_class.as_ref())?;
     lock::require_checksum(&bucket, &attributes.lock, &headers)?;
     let asked = encryption::asked(&headers, &arrival, &bucket)?;
     let sealing = codec.objects.sealing(&bucket, &asked).await?;
@@ -34,11 +35,13 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
         };
         condition.check(&key, etag.as_deref())?;
     }
-    let body = declared.stage(&codec.objects, (&bucket, 1), &arrival, input.body, &sealing).await?;
+    let lies = (attributes.storage_class, &sealing);
+    let body = declared.stage(&codec.objects, (&bucket, 1), &arrival, lies, input.body).await?;
     let info = codec.objects.put(&bucket, &key, &body, attributes, &condition).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(convert::etag(&info.etag)),
         checksum_type: Some(convert::checksum_type(false)),
+        expiration: classes::expiration(&codec.objects, &bucket, &info).await?,
         version_id: versions::told(&bucket, info.version),
         ..Default::default()
     };

@@ -22,7 +22,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartInput>) -> 
     declared.also(upload.options.algorithm);
     let customer = encryption::customer_key(&headers, &arrival)?;
     let sealing = codec.objects.sealing_of_part(&upload, customer.as_ref()).map_err(encryption::of_part)?;
-    let body = declared.stage(&codec.objects, (&bucket, 0), &arrival, input.body, &sealing).await?;
+    let lies = (upload.attributes.storage_class, &sealing);
+    let body = declared.stage(&codec.objects, (&bucket, 0), &arrival, lies, input.body).await?;
     let part = codec.objects.put_part(&bucket, &key, id, number, &body).await?;
     let mut output = UploadPartOutput { e_tag: Some(convert::etag(&part.etag)), ..Default::default() };
     set_checksums!(output, told(&part, &upload));

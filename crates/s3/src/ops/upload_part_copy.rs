@@ -45,7 +45,10 @@ pub(crate) async fn call(
     let wanted = BTreeSet::from_iter(upload.options.algorithm);
     let length = range.end - range.start;
     let _room = codec.objects.claim(&bucket, 0, length).await?;
-    let body = codec.objects.stage(reader.stream(range).boxed(), &wanted, &sealing).await?;
+    let body = codec
+        .objects
+        .stage_for(upload.attributes.storage_class, reader.stream(range).boxed(), &wanted, &sealing)
+        .await?;
     if body.size != length {
         return Err(ObjectError::Body("the source ended early".into()).into());
     }

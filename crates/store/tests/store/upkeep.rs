@@ -202,6 +202,8 @@ async fn verify_reads_everything_and_repair_says_what_it_costs() {
         StoreOptions {
             journal_first_file: ByteSize::mib(4),
             journal_file: ByteSize::mib(4),
+            // However slow the machine is.
+            settle_after: std::time::Duration::from_secs(3600),
             ..StoreOptions::small()
         },
     )
