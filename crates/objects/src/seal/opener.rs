@@ -85,14 +85,16 @@ impl Opener {
     ) -> BoxStream<'static, Result<Bytes, ObjectError>> {
         let span = self.span(&range);
         batches(sealed, span)
-            .map_ok(move |(first, batch)| {
+            .map(move |batch| {
                 let (opener, range) = (self.clone(), range.clone());
                 async move {
+                    let (first, batch) = batch?;
                     let plain = Work::blocking(move || opener.open(first, &batch)).await?;
                     Ok(part(Bytes::from(plain), first, &range))
                 }
             })
-            .try_buffered(BATCHES_AHEAD)
+            // In order, errors too: what comes before one is good and is served.
+            .buffered(BATCHES_AHEAD)
             .boxed()
     }
 }

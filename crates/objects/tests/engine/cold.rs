@@ -400,7 +400,7 @@ async fn put_sealed(world: &World, class: StorageClass) -> Bytes {
     let upload = objects.upload(bucket, &key("parts"), id).await.unwrap();
     let sealing = objects.sealing_of_part(&upload, None).unwrap();
     let mut parts = Vec::new();
-    for (number, body) in [(1, whole.clone()), (2, whole.slice(..BIG)), (3, whole.slice(..10))] {
+    for (number, body) in [(1, whole.clone()), (2, whole.clone()), (3, whole.slice(..10))] {
         let staged = objects.stage_for(class, body_of(body), &Default::default(), &sealing).await.unwrap();
         let part = objects.put_part(bucket, &key("parts"), id, number, &staged).await.unwrap();
         parts.push(CompletedPart { number, etag: part.etag, checksum: None });
@@ -411,7 +411,7 @@ async fn put_sealed(world: &World, class: StorageClass) -> Bytes {
 
 async fn are_sealed_and_read_back(world: &World, body: &Bytes) {
     assert!(world.get("k").await == *body);
-    let parts = [body.clone(), body.slice(..BIG), body.slice(..10)].concat();
+    let parts = [body.clone(), body.clone(), body.slice(..10)].concat();
     assert!(world.get("parts").await == parts);
     for name in ["k", "parts"] {
         assert!(world.info(name).await.encryption.is_some(), "{name}");
