@@ -369,7 +369,7 @@ def test_operations_that_are_refused(s3, bucket):
         s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="public-read")
     assert code(refused) == "AccessControlListNotSupported"
     with pytest.raises(botocore.exceptions.ClientError) as refused:
-        s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="AES256")
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms:dsse")
     assert code(refused) == "NotImplemented"
 
 

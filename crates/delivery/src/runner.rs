@@ -21,7 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use headwater_catalog::{CatalogError, Table};
-use headwater_objects::ObjectError;
+use headwater_objects::{Bucket, ObjectError};
 use headwater_store::{CommitError, LogId, StoreError, Watch, WatchTarget};
 use headwater_streams::{Stream, StreamError, Streams};
 use headwater_work::{Pass, Reconciler, TaskResult, Work};
@@ -243,7 +243,7 @@ impl Runner {
 
     async fn carry_out(&self, gauge: &Gauge, now: Now) -> Result<CommitStep, RunError> {
         // Without its bucket a plan is not even begun.
-        self.inner.destination_bucket(&now.delivery).await?;
+        let bucket = self.inner.destination_bucket(&now.delivery).await?;
         let table = self.table(&now.delivery).await?;
         let ranges = gauge.ranges(&now.lanes);
         let plan = Plan {
@@ -255,7 +255,7 @@ impl Runner {
             head: self.inner.head(self.incarnation).await?,
             delivery: now.delivery,
         };
-        let (staged, counts) = self.produce(&plan).await?;
+        let (staged, counts) = self.produce(&plan, bucket).await?;
         let step = self.inner.commit_plan(&plan, &staged, &counts).await?;
         if step == CommitStep::Done {
             self.report(&plan, &counts);
@@ -288,9 +288,13 @@ impl Runner {
     }
 
     /// Reads, converts and uploads; the next chunk is read while one is converted.
-    async fn produce(&self, plan: &Plan) -> Result<(Vec<StagedFile>, BTreeMap<u32, Counts>), RunError> {
+    async fn produce(
+        &self,
+        plan: &Plan,
+        bucket: Arc<Bucket>,
+    ) -> Result<(Vec<StagedFile>, BTreeMap<u32, Counts>), RunError> {
         let mut producer = Producer::new(plan)?;
-        let mut uploads = Uploads::new(self.inner.objects.clone());
+        let mut uploads = Uploads::new(self.inner.objects.clone(), bucket);
         let mut reader = PlanReader::new(&self.inner, &plan.ranges);
         let mut next = reader.chunk().await?;
         while let Some(chunk) = next.take() {

@@ -192,8 +192,8 @@ impl TableWrite {
         let table = target.table();
         let (bucket, prefix) = location_of(&table.storage.location)
             .map_err(|why| TableWriteError::Invalid(format!("table {}: {why}", table.key.table)))?;
-        let owner = objects.bucket(&bucket).await?.owner;
-        if owner != table.key.scope.account {
+        let found = objects.bucket(&bucket).await?;
+        if found.owner != table.key.scope.account {
             let why = format!("bucket {:?} belongs to another account", bucket.as_str());
             return Err(TableWriteError::Invalid(why));
         }
@@ -212,7 +212,7 @@ impl TableWrite {
             target,
         };
         let files = Some(FileSet::new(form, false, limits));
-        Ok(Self { intent, split, files, uploads: Uploads::new(objects.clone()), earlier })
+        Ok(Self { intent, split, files, uploads: Uploads::new(objects.clone(), found), earlier })
     }
 
     /// Adds rows; splits them by partition.

@@ -15,7 +15,9 @@ use headwater_store::{Commit, CommitError, Direction, KeyRange, Lsn, StoreError,
 use crate::records::bucket::{BucketRecord, Present, TagsRecord};
 use crate::records::version::{StateRecord, VersionedRecord};
 use crate::records::{decode, encode, keys};
-use crate::{BucketAccess, BucketLock, BucketName, ObjectError, Objects, Origin, Versioning};
+use crate::{
+    BucketAccess, BucketEncryption, BucketLock, BucketName, ObjectError, Objects, Origin, Versioning,
+};
 
 /// How often an operation starts over because others changed what it works on.
 pub(crate) const TRIES_MAX: usize = 16;
@@ -49,6 +51,8 @@ pub struct Bucket {
     pub notifies: bool,
     /// In whose hands it is: who its events say did it. Without one it is the node itself.
     pub origin: Option<Arc<Origin>>,
+    /// What it seals bodies with when their writers ask for nothing.
+    pub encryption: Option<BucketEncryption>,
     /// Whether it has a lifecycle. As of when it was looked at, too.
     pub lifecycle: bool,
 }
@@ -96,6 +100,7 @@ impl Objects {
             lock: None,
             access: None,
             notifies: None,
+            encryption: None,
             lifecycle: None,
         }
     }
@@ -317,6 +322,24 @@ impl Objects {
         Err(ObjectError::Contended)
     }
 
+    /// Changes what the bucket seals bodies with by itself. Holds for bodies staged from then on; those
+    /// that are there stay as they are. A KMS key is not looked for before it is used.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`] when the bucket went meanwhile.
+    pub async fn set_bucket_encryption(
+        &self,
+        bucket: &Bucket,
+        encryption: Option<&BucketEncryption>,
+    ) -> Result<(), ObjectError> {
+        let encryption = encryption.map(BucketEncryption::record);
+        self.change_bucket(bucket, |record, _| {
+            record.encryption.clone_from(&encryption);
+            Ok(())
+        })
+        .await
+    }
+
     /// After a commit lost the guard: whether the same bucket still stands.
     pub(crate) async fn same_bucket(&self, bucket: &Bucket) -> Result<(), ObjectError> {
         let now = self.bucket(&bucket.name).await?;
@@ -401,6 +424,7 @@ fn bucket_of(name: &BucketName, record: &BucketRecord) -> Result<Bucket, StoreEr
         access: record.access(),
         notifies: record.notifies.unwrap_or(false),
         origin: None,
+        encryption: record.encryption.as_ref().map(BucketEncryption::of),
         lifecycle: record.lifecycle.is_some(),
     })
 }

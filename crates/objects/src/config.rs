@@ -33,7 +33,7 @@ pub enum BucketConfig {
     Acl = 4,
     /// Cross-origin rules.
     Cors = 5,
-    /// Default encryption.
+    /// Default encryption: stands in the bucket's record.
     Encryption = 6,
     /// Lifecycle rules.
     Lifecycle = 7,

@@ -1,6 +1,7 @@
 //! Copies. A body in a blob or in parts is shared: the copy gets a reference of its own, and no
 //! byte moves, unless the copy's storage class keeps bodies in the other tier. Inline bodies are small
-//! and are put again.
+//! and are put again. A copy that is to be sealed otherwise than its source is read, sealed anew and
+//! written.
 //!
 //! **Invariant.** A copy's commit expects its source's fact unchanged. So a body that nothing names
 //! can never come to be named again, which is what lets the sweep delete it.
@@ -16,7 +17,10 @@ use crate::put::{check_lock, new_record};
 use crate::records::keys;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::tier::Moved;
-use crate::{Attributes, Bucket, Change, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey, Objects};
+use crate::{
+    Attributes, Bucket, Change, ChecksumAlgorithm, Checksums, Condition, ObjectError, ObjectInfo, ObjectKey,
+    ObjectReader, Objects, Sealing,
+};
 
 impl Objects {
     /// Copies `source`, the version that was read, to `key`. The copy has `attributes`; ETag and
@@ -62,6 +66,31 @@ impl Objects {
         }
     }
 
+    /// Copies an open object byte by byte, sealed as `sealing` says, to `key`. The copy is of one piece;
+    /// its checksums are taken again, by the algorithms of the source's.
+    ///
+    /// # Errors
+    /// Those of reading the source and of [`Objects::put`]; [`ObjectError::CustomerKeyNeeded`] when the
+    /// source is locked.
+    pub async fn copy_sealed(
+        &self,
+        source: &ObjectReader,
+        to: &Bucket,
+        key: &ObjectKey,
+        sealing: &Sealing,
+        attributes: Attributes,
+        condition: &Condition,
+    ) -> Result<ObjectInfo, ObjectError> {
+        let info = &source.info;
+        let wanted = info.checksums.values.keys().filter_map(|name| ChecksumAlgorithm::named(name)).collect();
+        let source = source.stream(0..info.size);
+        let body = self.stage_for(attributes.storage_class, source, &wanted, sealing).await?;
+        if body.size != info.size {
+            return Err(ObjectError::Body("the source ended early".to_owned()));
+        }
+        self.put_as(to, key, &body, attributes, condition, Change::CreatedCopy).await
+    }
+
     /// The source's bytes if they lie inline.
     ///
     /// # Errors
@@ -80,7 +109,7 @@ impl Objects {
     }
 
     /// The record of the copy. Its body is the source's, or one of its own when its class keeps bodies
-    /// elsewhere.
+    /// elsewhere; in either case as it is, sealed with the source's data key.
     async fn copied(
         &self,
         original: &Current,
@@ -94,6 +123,7 @@ impl Objects {
         let moved = self.copied_to(tier, source, &line.current_key()).await?;
         let place = moved.as_ref().map_or_else(|| source.clone(), |moved| moved.place.clone());
         let checksums = Checksums { values: old.checksums, composite: old.composite };
-        Ok((new_record(old.size, old.etag, now, place, attributes, checksums), moved))
+        let record = new_record(old.size, old.etag, now, place, attributes, checksums);
+        Ok((ObjectRecord { encryption: old.encryption, ..record }, moved))
     }
 }

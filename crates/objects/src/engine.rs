@@ -8,6 +8,7 @@ use headwater_blob::Blobs;
 use headwater_store::Store;
 use headwater_work::Work;
 
+use crate::Keyring;
 use crate::checksum::HashPool;
 use crate::lifecycle::{Day, Lifecycles, Rulebook};
 use crate::restore;
@@ -38,6 +39,8 @@ pub struct Objects {
     /// How long a day of rules and of restored copies is.
     pub(crate) day: Day,
     pub(crate) seams: Seams,
+    /// What bodies are sealed with.
+    pub(crate) keyring: Arc<Keyring>,
     /// What the sweep should look at soon.
     pub(crate) doomed: Arc<Doomed>,
     /// Uploads whose parts are being read.
@@ -112,6 +115,7 @@ impl Objects {
             blobs,
             cold: None,
             day: Day::default(),
+            keyring: Arc::new(Keyring::in_memory(seams.clone())),
             seams,
             doomed,
             pins,
@@ -122,6 +126,12 @@ impl Objects {
             hashing,
             scrub,
         }
+    }
+
+    /// The same with a keyring that outlives the process.
+    pub fn with_keyring(mut self, keyring: Arc<Keyring>) -> Self {
+        self.keyring = keyring;
+        self
     }
 
     /// The reconciler that removes bodies no fact names.

@@ -4,7 +4,8 @@ use headwater_base::Timestamp;
 use headwater_blob::BlobError;
 use headwater_store::{CommitError, StoreError};
 
-use crate::{StorageClass, VersionId};
+use crate::seal::Broken;
+use crate::{KeyringError, StorageClass, VersionId};
 
 /// Why an operation on objects did not happen.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -107,6 +108,27 @@ pub enum ObjectError {
     /// The disk is full or the node is behind: retry later.
     #[error("throttled: {0}")]
     Throttled(&'static str),
+    /// There is no such KMS key for the bucket's account in its region.
+    #[error("there is no KMS key {0:?}")]
+    NoSuchKmsKey(String),
+    /// The object is sealed with a customer's key, which was not given.
+    #[error("the object is sealed with a key that its owner keeps")]
+    CustomerKeyNeeded,
+    /// The object is sealed with another key than the one given.
+    #[error("the object is sealed with another key than the one given")]
+    CustomerKeyWrong,
+    /// A customer's key was given for an object that is not sealed with one.
+    #[error("the object is not sealed with a customer's key")]
+    CustomerKeyUnneeded,
+    /// The keyring lacks the key that an object is sealed with: restore its file.
+    #[error("the keyring has no key {0}, which the object is sealed with")]
+    KeyMissing(String),
+    /// The keyring can't be written.
+    #[error("the keyring failed")]
+    Keyring(#[from] KeyringError),
+    /// A piece of a sealed body does not open. Never served.
+    #[error("piece {0} of a sealed body does not open: it is damaged")]
+    SealBroken(u64),
     /// Bodies failed.
     #[error("the body store failed")]
     Blob(#[source] BlobError),
@@ -134,5 +156,11 @@ impl From<CommitError> for ObjectError {
             CommitError::Busy => Self::Throttled("the store is behind"),
             other => Self::Commit(other),
         }
+    }
+}
+
+impl From<Broken> for ObjectError {
+    fn from(Broken(piece): Broken) -> Self {
+        Self::SealBroken(piece)
     }
 }

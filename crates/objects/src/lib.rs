@@ -24,9 +24,11 @@ mod class;
 mod config;
 mod copy;
 mod delete;
+mod encryption;
 mod engine;
 mod error;
 mod history;
+mod keyring;
 mod lifecycle;
 mod list;
 mod lock;
@@ -40,6 +42,7 @@ mod records;
 mod references;
 mod restore;
 mod scrub;
+mod seal;
 mod stage;
 mod sweep;
 mod tier;
@@ -57,8 +60,13 @@ pub use checksum::ChecksumAlgorithm;
 pub use class::StorageClass;
 pub use config::{BucketAccess, BucketConfig, Ownership, PolicyTraits, PublicAccessBlock};
 pub use delete::{Deletion, Removal};
+pub use encryption::{
+    Asked, BucketEncryption, CustomerKey, DefaultAlgorithm, Encryption, SealedWith, Sealing,
+    check_customer_key,
+};
 pub use engine::{ObjectOptions, Objects};
 pub use error::ObjectError;
+pub use keyring::{KEYRING_FILE, Keyring, KeyringError, NamedKey};
 pub use lifecycle::{
     Day, Ending, Expiration, Filter, FilterForm, Lifecycle, Lifecycles, NoncurrentExpiration,
     NoncurrentTransition, RULES_MAX, Rule, RuleError, RuleErrorKind, TRANSITION_BYTES_MIN, Transition,
@@ -75,7 +83,7 @@ pub use object::{Attributes, Checksums, ObjectInfo, Restored};
 pub use outbox::{Change, ChangeEvent, Origin, OutboxRow};
 pub use put::Condition;
 pub use read::ObjectReader;
-pub use references::{BodyPlace, blob_references, referenced_body};
+pub use references::{BodyPlace, blob_references, referenced_body, sealing_key, sealing_keys, used_keys};
 pub use restore::{RestoreBegun, Restores};
 pub use scrub::{Damage, Scrub, ScrubOptions, ScrubReport};
 pub use stage::{BodyStream, INLINE_BYTES_MAX, StagedBody};

@@ -30,8 +30,8 @@ use crate::stage::Place;
 use crate::sweep::Target;
 use crate::usage::Growth;
 use crate::{
-    Attributes, Bucket, ChecksumAlgorithm, ObjectError, ObjectKey, ObjectLock, Objects, StagedBody,
-    StorageClass, UploadId,
+    Asked, Attributes, Bucket, ChecksumAlgorithm, Encryption, ObjectError, ObjectKey, ObjectLock, Objects,
+    StagedBody, StorageClass, UploadId,
 };
 
 pub use complete::CompletedPart;
@@ -50,6 +50,8 @@ pub struct UploadOptions {
     pub algorithm: Option<ChecksumAlgorithm>,
     /// Whether the object's checksum is one of checksums (else of the whole body).
     pub composite: bool,
+    /// How its parts are to be sealed. Of an upload that is read, [`UploadInfo::encryption`] says it.
+    pub asked: Asked,
 }
 
 /// An upload under way.
@@ -65,6 +67,8 @@ pub struct UploadInfo {
     pub attributes: Attributes,
     /// How the object is to be checked.
     pub options: UploadOptions,
+    /// Whose key its parts are sealed with, if they are.
+    pub encryption: Option<Encryption>,
 }
 
 /// A part.
@@ -74,7 +78,7 @@ pub struct PartInfo {
     pub number: u32,
     /// Length in bytes.
     pub size: u64,
-    /// MD5 in hex, without quotes.
+    /// MD5 in hex, or what stands for it, without quotes.
     pub etag: String,
     /// When it was uploaded.
     pub modified: Timestamp,
@@ -86,7 +90,7 @@ impl Objects {
     /// Begins an upload.
     ///
     /// # Errors
-    /// [`ObjectError::NoSuchBucket`] when the bucket is gone.
+    /// [`ObjectError::NoSuchBucket`] when the bucket is gone; those of [`Objects::sealing`].
     pub async fn create_upload(
         &self,
         bucket: &Bucket,
@@ -95,6 +99,7 @@ impl Objects {
         options: UploadOptions,
     ) -> Result<UploadId, ObjectError> {
         check_lock(bucket, &attributes)?;
+        let sealing = self.sealing(bucket, &options.asked).await?;
         let (now, lock) = (self.seams.clock.now(), attributes.lock);
         let id = (u128::from(now.ms() as u64) << 64) | u128::from(self.seams.chance.u64());
         let id = UploadId(id.to_be_bytes());
@@ -111,6 +116,7 @@ impl Objects {
             retain_until_ms: lock.retention.map(|retention| retention.until.ms()),
             hold: lock.hold,
             acl: attributes.acl.as_ref().map(AclRecord::of),
+            encryption: sealing.encryption().map(|encryption| encryption.record(None)),
         };
         let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
         let mut tries = self.tries(bucket, key).await?;
@@ -147,7 +153,8 @@ impl Objects {
         Ok(upload_info(key.clone(), id, decode(&fact_key, &fact.value)?))
     }
 
-    /// Makes a staged body part `number` of an upload, in place of the one that was.
+    /// Makes a staged body part `number` of an upload, in place of the one that was. The body was staged
+    /// with [`Objects::sealing_of_part`].
     ///
     /// # Errors
     /// [`ObjectError::NoSuchUpload`] when it was completed or aborted; [`ObjectError::Invalid`] for
@@ -254,10 +261,11 @@ impl Objects {
 fn part_record(body: &StagedBody, now: Timestamp) -> PartRecord {
     PartRecord {
         size: body.size,
-        etag: body.md5.clone(),
+        etag: body.etag.clone(),
         modified_ms: now.ms(),
         place: body.place.record(),
         checksums: body.checksums.iter().map(|(a, value)| (a.name().to_owned(), value.clone())).collect(),
+        seal: body.encryption.as_ref().and_then(|encryption| encryption.seal.clone()),
     }
 }
 
@@ -289,6 +297,8 @@ fn upload_info(key: ObjectKey, id: UploadId, record: UploadRecord) -> UploadInfo
         options: UploadOptions {
             algorithm: record.algorithm.as_deref().and_then(ChecksumAlgorithm::named),
             composite: record.composite,
+            asked: Asked::Default,
         },
+        encryption: record.encryption.as_ref().map(Encryption::of),
     }
 }

@@ -10,7 +10,7 @@ use crate::records::object::ObjectRecord;
 use crate::records::object::PlaceRecord;
 use crate::records::{decode, keys};
 use crate::version::Named;
-use crate::{Acl, ObjectError, ObjectKey, ObjectLock, StorageClass, VersionId};
+use crate::{Acl, Encryption, ObjectError, ObjectKey, ObjectLock, StorageClass, VersionId};
 
 /// An object as listed or read, without its body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +32,8 @@ pub struct ObjectInfo {
     pub checksums: Checksums,
     /// Which version of its key it is; the null version in a bucket that never had versions.
     pub version: VersionId,
+    /// Whose key it is sealed with, if it is.
+    pub encryption: Option<Encryption>,
     /// Whether a copy of an archived object is, or is being, brought back.
     pub restored: Option<Restored>,
 }
@@ -142,6 +144,7 @@ impl Current {
             },
             checksums: Checksums { values: self.record.checksums, composite: self.record.composite },
             version,
+            encryption: self.record.encryption.as_ref().map(Encryption::of),
             restored,
         }
     }

@@ -20,7 +20,7 @@ use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::stage::Place;
 use crate::sweep::Target;
 use crate::{
-    Attributes, Bucket, ChecksumAlgorithm, Checksums, ObjectError, ObjectInfo, ObjectKey, Objects,
+    Attributes, Bucket, Change, ChecksumAlgorithm, Checksums, ObjectError, ObjectInfo, ObjectKey, Objects,
     StagedBody, StorageClass,
 };
 
@@ -103,7 +103,7 @@ impl Objects {
         body: Bytes,
         attributes: Attributes,
     ) -> Result<ObjectInfo, ObjectError> {
-        let body = self.stage_bytes(body, false).await?;
+        let body = self.stage_bytes(bucket, body, false).await?;
         self.put(bucket, key, &body, attributes, &Condition::Anything).await
     }
 
@@ -119,6 +119,19 @@ impl Objects {
         attributes: Attributes,
         condition: &Condition,
     ) -> Result<ObjectInfo, ObjectError> {
+        self.put_as(bucket, key, body, attributes, condition, Self::put_change(bucket)).await
+    }
+
+    /// The same, told as `change`.
+    pub(crate) async fn put_as(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        body: &StagedBody,
+        attributes: Attributes,
+        condition: &Condition,
+        change: Change,
+    ) -> Result<ObjectInfo, ObjectError> {
         check_lock(bucket, &attributes)?;
         let now = self.seams.clock.now();
         let record = record_of(body, attributes, now);
@@ -130,7 +143,7 @@ impl Objects {
             let mut commit = Commit::new().expect_present(keys::guard(bucket.incarnation));
             line.expect(&mut commit, condition);
             let record = line.append(&mut commit, record.clone(), inline_of(body), &self.seams);
-            self.notify(&mut commit, bucket, key, Self::put_change(bucket), record.touched());
+            self.notify(&mut commit, bucket, key, change, record.touched());
             match self.store.commit(commit).await {
                 Ok(committed) => {
                     self.doomed.push(line.let_go(&record));
@@ -179,7 +192,8 @@ pub(crate) fn check_lock(bucket: &Bucket, attributes: &Attributes) -> Result<(),
 fn record_of(body: &StagedBody, attributes: Attributes, modified: Timestamp) -> ObjectRecord {
     let place = body.place.record();
     let checksums = Checksums { values: kept_checksums(&body.checksums), composite: false };
-    new_record(body.size, body.md5.clone(), modified, place, attributes, checksums)
+    let record = new_record(body.size, body.etag.clone(), modified, place, attributes, checksums);
+    ObjectRecord { encryption: body.encryption.clone(), ..record }
 }
 
 pub(crate) fn new_record(
@@ -213,6 +227,7 @@ pub(crate) fn new_record(
         class: class_code(storage_class),
         restored: None,
         acl: acl.as_ref().map(AclRecord::of),
+        encryption: None,
     };
     lock.write(&mut record);
     record

@@ -15,16 +15,16 @@ use headwater_blob::{BlobError, BlobId, BlobReader};
 use headwater_store::StoreError;
 
 use crate::bucket::TRIES_MAX;
+use crate::encryption::Lock;
 use crate::object::Current;
-use crate::records::object::PlaceRecord;
+use crate::records::encryption::SealRecord;
+use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::{LayoutRecord, PartRecord};
 use crate::records::{decode, keys};
+use crate::seal::{Opener, sealed_len};
 use crate::sweep::Pin;
 use crate::tier::Tier;
-use crate::{Bucket, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId};
-
-/// The largest piece of a stream.
-const PIECE_BYTES: usize = 1 << 20;
+use crate::{Bucket, CustomerKey, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId};
 
 /// An open object: what it is, and its body, pinned while this lives.
 #[derive(Clone, Debug)]
@@ -32,6 +32,9 @@ pub struct ObjectReader {
     /// What it is.
     pub info: ObjectInfo,
     body: Body,
+    lock: Lock,
+    /// The data key of a body that is not in parts.
+    seal: Option<SealRecord>,
 }
 
 #[derive(Clone, Debug)]
@@ -112,7 +115,9 @@ impl Objects {
         for _ in 0..TRIES_MAX {
             let found = self.demand(bucket, key, version).await?;
             if let Some(body) = self.open_body(bucket, key, version, &found).await? {
-                return Ok(ObjectReader { info: found.info(key), body });
+                let encryption = found.record.encryption.as_ref();
+                let (lock, seal) = (self.lock_of(encryption)?, encryption.and_then(|e| e.seal.clone()));
+                return Ok(ObjectReader { info: found.info(key), body, lock, seal });
             }
         }
         let lost =
@@ -183,7 +188,7 @@ impl Objects {
             PlaceRecord::Inline => Ok(self.inline_body(bucket, key, found).await?.map(Body::Inline)),
             PlaceRecord::Blob(id) | PlaceRecord::Cold(id) => {
                 match self.open_blob(place, BlobId(**id)).await {
-                    Ok(reader) if reader.len() == found.record.size => Ok(Some(Body::Blob(reader))),
+                    Ok(reader) if reader.len() == stored_len(&found.record) => Ok(Some(Body::Blob(reader))),
                     Ok(_) => Err(ObjectError::Blob(BlobError::Damaged(BlobId(**id)))),
                     Err(ObjectError::Blob(BlobError::NotFound(_))) => Ok(None),
                     Err(e) => Err(e),
@@ -241,28 +246,56 @@ impl Objects {
         upload: [u8; 16],
         number: u32,
         range: Range<u64>,
+        lock: &Lock,
     ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError> {
         let key = keys::part(upload, number);
         let missing = |key| StoreError::Corrupt(format!("{key:?}: not there"));
         let fact = self.store.get(&key).await?.ok_or_else(|| missing(key.clone()))?;
-        let place = decode::<PartRecord>(&key, &fact.value)?.place;
-        match &place {
+        let part: PartRecord = decode(&key, &fact.value)?;
+        let opener = lock.cipher(part.seal.as_ref())?.map(|cipher| Opener::new(cipher, part.size));
+        match &part.place {
             PlaceRecord::Blob(id) | PlaceRecord::Cold(id) => {
-                let reader = self.open_blob(&place, BlobId(**id)).await?;
-                Ok(reader.stream(range).map_err(ObjectError::from).boxed())
+                let reader = self.open_blob(&part.place, BlobId(**id)).await?;
+                Ok(stream_blob(&reader, opener, range))
             }
             PlaceRecord::Inline | PlaceRecord::Parts(_) => {
                 let key = keys::part_body(upload, number);
                 let body = self.store.get(&key).await?.ok_or_else(|| missing(key))?;
-                Ok(stream::iter([Ok(slice(&body.value, &range))]).boxed())
+                Ok(stream::iter([slice(&body.value, opener, &range)]).boxed())
             }
         }
     }
 }
 
-fn slice(bytes: &Bytes, range: &Range<u64>) -> Bytes {
-    let end = bytes.len().min(range.end as usize);
-    bytes.slice(end.min(range.start as usize)..end)
+/// How many bytes the body takes where it lies.
+fn stored_len(record: &ObjectRecord) -> u64 {
+    if record.encryption.is_some() { sealed_len(record.size) } else { record.size }
+}
+
+fn stream_blob(
+    reader: &Arc<dyn BlobReader>,
+    opener: Option<Opener>,
+    range: Range<u64>,
+) -> BoxStream<'static, Result<Bytes, ObjectError>> {
+    let read = |range| Arc::clone(reader).stream(range).map_err(ObjectError::from).boxed();
+    match opener {
+        None => read(range),
+        Some(opener) => {
+            let sealed = read(opener.span(&range).sealed);
+            opener.stream(range, sealed)
+        }
+    }
+}
+
+/// The bytes of `range` of a body in memory; what lies past its end is left out.
+fn slice(bytes: &Bytes, opener: Option<Opener>, range: &Range<u64>) -> Result<Bytes, ObjectError> {
+    match opener {
+        None => {
+            let end = bytes.len().min(range.end as usize);
+            Ok(bytes.slice(end.min(range.start as usize)..end))
+        }
+        Some(opener) => Ok(opener.open_range(range, bytes)?),
+    }
 }
 
 impl ObjectReader {
@@ -275,10 +308,10 @@ impl ObjectReader {
         if range.start > range.end || range.end > self.info.size {
             return Err(ObjectError::BadRange(self.info.size));
         }
-        match &self.body {
-            Body::Inline(bytes) => Ok(slice(bytes, &range)),
-            Body::Blob(reader) => Ok(reader.read(range).await?),
-            Body::Parts(_) => {
+        match (&self.body, self.opener()?) {
+            (Body::Inline(bytes), opener) => slice(bytes, opener, &range),
+            (Body::Blob(reader), None) => Ok(reader.read(range).await?),
+            (Body::Blob(_) | Body::Parts(_), _) => {
                 let mut all = BytesMut::with_capacity((range.end - range.start) as usize);
                 let mut pieces = self.stream(range);
                 while let Some(piece) = pieces.try_next().await? {
@@ -289,23 +322,37 @@ impl ObjectReader {
         }
     }
 
+    /// Gives the key of an object that is sealed with a customer's; must be called for such an object
+    /// before it is read, and may be for any other.
+    ///
+    /// # Errors
+    /// [`ObjectError::CustomerKeyNeeded`], [`ObjectError::CustomerKeyWrong`], and
+    /// [`ObjectError::CustomerKeyUnneeded`] for a key given in vain.
+    pub fn unlock(&mut self, key: Option<&CustomerKey>) -> Result<(), ObjectError> {
+        self.lock.unlock(self.info.encryption.as_ref(), key)
+    }
+
+    /// What opens a body that is not in parts.
+    fn opener(&self) -> Result<Option<Opener>, ObjectError> {
+        if matches!(self.body, Body::Parts(_)) {
+            return Ok(None);
+        }
+        let cipher = self.lock.cipher(self.seal.as_ref())?;
+        Ok(cipher.map(|cipher| Opener::new(cipher, self.info.size)))
+    }
+
     /// The bytes of `range`, in pieces of at most 1 MiB; what lies past the body's end is left out.
     pub fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, ObjectError>> {
         let end = range.end.min(self.info.size);
         let range = range.start.min(end)..end;
+        let opener = match self.opener() {
+            Ok(opener) => opener,
+            Err(error) => return stream::iter([Err(error)]).boxed(),
+        };
         match &self.body {
-            Body::Inline(bytes) => {
-                let bytes = slice(bytes, &range);
-                let pieces = (0..bytes.len()).step_by(PIECE_BYTES);
-                stream::iter(
-                    pieces
-                        .map(|at| Ok(bytes.slice(at..bytes.len().min(at + PIECE_BYTES))))
-                        .collect::<Vec<_>>(),
-                )
-                .boxed()
-            }
-            Body::Blob(reader) => reader.clone().stream(range).map_err(ObjectError::from).boxed(),
-            Body::Parts(parts) => parts.clone().stream(&range),
+            Body::Inline(bytes) => stream::iter([slice(bytes, opener, &range)]).boxed(),
+            Body::Blob(reader) => stream_blob(reader, opener, range),
+            Body::Parts(parts) => parts.clone().stream(&range, &self.lock),
         }
     }
 
@@ -333,13 +380,17 @@ impl ObjectReader {
 }
 
 impl Parts {
-    fn stream(self: Arc<Self>, range: &Range<u64>) -> BoxStream<'static, Result<Bytes, ObjectError>> {
-        let pieces = self.pieces(range);
+    fn stream(
+        self: Arc<Self>,
+        range: &Range<u64>,
+        lock: &Lock,
+    ) -> BoxStream<'static, Result<Bytes, ObjectError>> {
+        let (pieces, lock) = (self.pieces(range), lock.clone());
         stream::iter(pieces)
             .then(move |(number, piece)| {
-                let this = self.clone();
+                let (this, lock) = (self.clone(), lock.clone());
                 async move {
-                    let body = this.objects.open_part(this.upload, number, piece).await?;
+                    let body = this.objects.open_part(this.upload, number, piece, &lock).await?;
                     // The pin lives as long as the last part is read.
                     Ok::<_, ObjectError>(body.inspect(move |_| drop(Arc::clone(&this))))
                 }

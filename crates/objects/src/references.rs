@@ -2,9 +2,14 @@
 
 use bytes::Bytes;
 use headwater_blob::BlobId;
-use headwater_store::Key;
+use headwater_store::{Direction, Key, KeyRange, Store};
+use uuid::Uuid;
 
+use crate::ObjectError;
 use crate::records::keys;
+
+/// How many notes are read at a time.
+const PAGE_KEYS: usize = 1000;
 
 /// In which of the places for blobs a body lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +34,33 @@ pub fn referenced_body(key: &Key) -> Option<(BodyPlace, BlobId)> {
         _ => return None,
     };
     keys::ref_of(key).map(|(blob, _)| (place, BlobId(blob)))
+}
+
+/// What the key of every fact begins with that says which keys of the keyring bodies are sealed with.
+pub fn sealing_keys() -> Key {
+    keys::sealing_keys()
+}
+
+/// The id of the keyring's key that such a fact names.
+pub fn sealing_key(key: &Key) -> Option<Uuid> {
+    keys::sealing_key_of(key).map(Uuid::from_bytes)
+}
+
+/// The keys of the keyring that bodies may be sealed with.
+///
+/// # Errors
+/// The store's.
+pub async fn used_keys(store: &dyn Store) -> Result<Vec<Uuid>, ObjectError> {
+    let mut range = KeyRange::prefix(&sealing_keys());
+    let mut used = Vec::new();
+    loop {
+        let rows = store.scan(&range, PAGE_KEYS, Direction::Forward).await?;
+        used.extend(rows.iter().filter_map(|row| sealing_key(&row.key)));
+        match rows.last() {
+            Some(last) if rows.len() == PAGE_KEYS => range = range.after(&last.key),
+            _ => return Ok(used),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::{StreamExt, TryStreamExt};
-use headwater_objects::{Bucket, ChecksumAlgorithm, ObjectError, Objects, StagedBody, StorageClass};
+use headwater_objects::{Bucket, ChecksumAlgorithm, ObjectError, Objects, Sealing, StagedBody, StorageClass};
 use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 
@@ -71,14 +71,15 @@ impl Declared {
         self.wanted.extend(algorithm);
     }
 
-    /// Stages the body, which will make `more` objects of `bucket`, and holds it against what was declared.
-    /// What the bucket's quota has no room for is refused before it is read, if its length was declared.
+    /// Stages the body where those of `class` lie, sealed as `sealing` says, which will make `more` objects of `bucket`, and holds it
+    /// against what was declared. What the bucket's quota has no room for is refused before it is read,
+    /// if its length was declared.
     pub(crate) async fn stage(
         &self,
         objects: &Objects,
         (bucket, more): (&Bucket, u64),
         arrival: &Arrival,
-        class: StorageClass,
+        (class, sealing): (StorageClass, &Sealing),
         body: Option<StreamingBlob>,
     ) -> Result<StagedBody, Refusal> {
         let claim = match self.len {
@@ -86,7 +87,7 @@ impl Declared {
             None => None,
         };
         let mut staged = match body {
-            None => objects.stage_for(class, futures::stream::empty().boxed(), &self.wanted).await?,
+            None => objects.stage_for(class, futures::stream::empty().boxed(), &self.wanted, sealing).await?,
             Some(body) => {
                 let mut received = 0;
                 let pieces = body.map_err(|e| ObjectError::Body(e.to_string())).and_then(move |piece| {
@@ -96,7 +97,7 @@ impl Declared {
                         if fits { Ok(piece) } else { Err(ObjectError::Invalid("EntityTooLarge".into())) }
                     }
                 });
-                match objects.stage_for(class, pieces.boxed(), &self.wanted).await {
+                match objects.stage_for(class, pieces.boxed(), &self.wanted, sealing).await {
                     Err(ObjectError::Invalid(_)) => return Err(too_large()),
                     other => other?,
                 }

@@ -93,6 +93,7 @@ operations! {
     delete_bucket_metrics_configuration: DeleteBucketMetricsConfigurationInput => DeleteBucketMetricsConfigurationOutput, ops::metrics::delete;
     delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput => DeleteBucketOwnershipControlsOutput, ops::ownership_controls::delete;
     delete_bucket_policy: DeleteBucketPolicyInput => DeleteBucketPolicyOutput, ops::bucket_policy::delete;
+    delete_bucket_encryption: DeleteBucketEncryptionInput => DeleteBucketEncryptionOutput, ops::bucket_encryption::delete;
     delete_bucket_lifecycle: DeleteBucketLifecycleInput => DeleteBucketLifecycleOutput, ops::bucket_lifecycle::delete;
     delete_bucket_tagging: DeleteBucketTaggingInput => DeleteBucketTaggingOutput, ops::bucket_tagging::delete;
     delete_object: DeleteObjectInput => DeleteObjectOutput, ops::delete_object::call;
@@ -105,6 +106,7 @@ operations! {
     get_bucket_cors: GetBucketCorsInput => GetBucketCorsOutput, ops::bucket_cors::get;
     get_bucket_intelligent_tiering_configuration: GetBucketIntelligentTieringConfigurationInput => GetBucketIntelligentTieringConfigurationOutput, ops::intelligent_tiering::get;
     get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput => GetBucketInventoryConfigurationOutput, ops::inventory::get;
+    get_bucket_encryption: GetBucketEncryptionInput => GetBucketEncryptionOutput, ops::bucket_encryption::get;
     get_bucket_lifecycle_configuration: GetBucketLifecycleConfigurationInput => GetBucketLifecycleConfigurationOutput, ops::bucket_lifecycle::get;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput, ops::head_bucket::location;
     get_bucket_logging: GetBucketLoggingInput => GetBucketLoggingOutput, ops::bucket_logging::get;
@@ -149,6 +151,7 @@ operations! {
     put_bucket_request_payment: PutBucketRequestPaymentInput => PutBucketRequestPaymentOutput, ops::request_payment::put;
     put_bucket_lifecycle_configuration: PutBucketLifecycleConfigurationInput => PutBucketLifecycleConfigurationOutput, ops::bucket_lifecycle::put;
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput => PutBucketNotificationConfigurationOutput, ops::bucket_notification::put;
+    put_bucket_encryption: PutBucketEncryptionInput => PutBucketEncryptionOutput, ops::bucket_encryption::put;
     put_bucket_tagging: PutBucketTaggingInput => PutBucketTaggingOutput, ops::bucket_tagging::put;
     put_bucket_versioning: PutBucketVersioningInput => PutBucketVersioningOutput, ops::bucket_versioning::put;
     put_object: PutObjectInput => PutObjectOutput, ops::put_object::call;

@@ -298,6 +298,7 @@ mod tests {
             attributes: Attributes::default(),
             checksums: Checksums::default(),
             version: headwater_objects::VersionId::NULL,
+            encryption: None,
             restored: None,
         }
     }

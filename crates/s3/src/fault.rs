@@ -1,6 +1,7 @@
 //! The engine's errors in S3's words: code, status and a true sentence.
 
 use std::borrow::Cow;
+use std::error::Error as _;
 
 use headwater_objects::{BlobError, CommitError, ObjectError, StoreError};
 use headwater_wire::Fault;
@@ -215,10 +216,36 @@ impl From<ObjectError> for Refusal {
             ),
             ObjectError::Invalid(message) => Self::invalid_argument(message),
             ObjectError::Throttled(_) => Self::slow_down("Please reduce your request rate."),
+            ObjectError::NoSuchKmsKey(key) => {
+                Self::new(400, "KMS.NotFoundException", format!("Key '{key}' does not exist"))
+            }
+            ObjectError::CustomerKeyNeeded => Self::invalid_request(
+                "The object was stored using a form of Server Side Encryption. The correct parameters must be provided \
+                 to retrieve the object.",
+            ),
+            ObjectError::CustomerKeyWrong => Self::access_denied(),
+            ObjectError::CustomerKeyUnneeded => {
+                Self::invalid_request("The encryption parameters are not applicable to this object.")
+            }
+            ObjectError::KeyMissing(_) | ObjectError::Keyring(_) | ObjectError::SealBroken(_) => {
+                of_seal(&error)
+            }
             ObjectError::Blob(error) => of_blob(&error),
             ObjectError::Store(error) => of_store(&error),
             ObjectError::Commit(error) => of_commit(&error),
         }
+    }
+}
+
+fn of_seal(error: &ObjectError) -> Refusal {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%error, cause, "a body could not be sealed or opened");
+    match error {
+        ObjectError::KeyMissing(key) => {
+            let message = format!("The node's keyring lacks the key {key}, which the object is sealed with.");
+            Refusal { message, ..Refusal::internal() }
+        }
+        _ => Refusal::internal(),
     }
 }
 
@@ -291,6 +318,10 @@ mod tests {
                 403,
             ),
             (ObjectError::Blob(BlobError::Damaged(headwater_objects::BlobId([0; 16]))), "InternalError", 500),
+            (ObjectError::NoSuchKmsKey("k".into()), "KMS.NotFoundException", 400),
+            (ObjectError::CustomerKeyNeeded, "InvalidRequest", 400),
+            (ObjectError::CustomerKeyWrong, "AccessDenied", 403),
+            (ObjectError::SealBroken(1), "InternalError", 500),
         ];
         for (error, code, status) in cases {
             let error = S3Error::from(Refusal::from(error));

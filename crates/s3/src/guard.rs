@@ -37,6 +37,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("DeleteBucketMetricsConfiguration", "s3:PutMetricsConfiguration"),
     ("DeleteBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
     ("DeleteBucketPolicy", "s3:DeleteBucketPolicy"),
+    ("DeleteBucketEncryption", "s3:PutEncryptionConfiguration"),
     ("DeleteBucketLifecycle", "s3:PutLifecycleConfiguration"),
     ("DeleteBucketTagging", "s3:PutBucketTagging"),
     ("DeleteObject", "s3:DeleteObject"),
@@ -49,6 +50,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("GetBucketCors", "s3:GetBucketCORS"),
     ("GetBucketIntelligentTieringConfiguration", "s3:GetIntelligentTieringConfiguration"),
     ("GetBucketInventoryConfiguration", "s3:GetInventoryConfiguration"),
+    ("GetBucketEncryption", "s3:GetEncryptionConfiguration"),
     ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
     ("GetBucketLocation", "s3:GetBucketLocation"),
     ("GetBucketLogging", "s3:GetBucketLogging"),
@@ -94,6 +96,7 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
     ("PostObject", "s3:PutObject"),
     ("PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
     ("PutBucketNotificationConfiguration", "s3:PutBucketNotification"),
+    ("PutBucketEncryption", "s3:PutEncryptionConfiguration"),
     ("PutBucketTagging", "s3:PutBucketTagging"),
     ("PutBucketVersioning", "s3:PutBucketVersioning"),
     ("PutObject", "s3:PutObject"),
@@ -110,8 +113,6 @@ pub(crate) const ACTIONS: &[(&str, &str)] = &[
 
 /// Request headers that ask for what this node does not do. Ignoring them would be a lie.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("x-amz-server-side-encryption", "Server-side encryption"),
-    ("x-amz-server-side-encryption-customer-algorithm", "Server-side encryption with customer keys"),
     ("x-amz-website-redirect-location", "Website hosting"),
     ("x-amz-write-offset-bytes", "Appending to an object"),
 ];
@@ -330,6 +331,6 @@ mod tests {
         assert_eq!(refused("x-amz-storage-class", "STANDARD"), None);
         assert_eq!(refused("x-amz-storage-class", "GLACIER"), None);
         assert_eq!(refused("x-amz-storage-class", "OUTPOSTS").as_deref(), Some("InvalidStorageClass"));
-        assert_eq!(refused("x-amz-server-side-encryption", "AES256").as_deref(), Some("NotImplemented"));
+        assert_eq!(refused("x-amz-website-redirect-location", "/").as_deref(), Some("NotImplemented"));
     }
 }

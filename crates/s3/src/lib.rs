@@ -18,6 +18,7 @@ mod codec;
 mod convert;
 mod cors;
 mod document;
+mod encryption;
 mod fault;
 mod guard;
 mod keys;
@@ -50,14 +51,11 @@ const XML_BYTES_MAX: usize = 4 << 20;
 
 /// What S3 has and this node refuses.
 const REFUSED: &[&str] = &[
-    "DeleteBucketEncryption",
     "DeleteBucketReplication",
     "DeleteBucketWebsite",
-    "GetBucketEncryption",
     "GetBucketReplication",
     "GetBucketWebsite",
     "GetObjectTorrent",
-    "PutBucketEncryption",
     "PutBucketReplication",
     "PutBucketWebsite",
     "SelectObjectContent",

@@ -219,6 +219,7 @@ mod tests {
             region: "eu-west-1".parse().unwrap(),
             created: Timestamp::from_ms(0),
             access: headwater_objects::BucketAccess::default(),
+            encryption: None,
             versioning: headwater_objects::Versioning::Enabled,
             lifecycle: false,
             lock,

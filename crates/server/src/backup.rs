@@ -1,5 +1,5 @@
 //! A copy of the whole data directory while the node runs: store, bodies (those of the cold tier, too), root
-//! credentials.
+//! credentials, keyring.
 //!
 //! Who may write to the data directory may ask: the request is a file there that names where the copy
 //! goes, and a call to the node's own page that says it is there. So nothing secret travels, and
@@ -10,6 +10,9 @@
 //! before that commit, and is still there. Bodies that it does not name come along and are swept when the
 //! copy is opened.
 //!
+//! The keyring is copied last: keys are only added, each before anything is sealed with it, so the copy
+//! holds every key that its objects need.
+//!
 //! **Failure.** A copy that was cut short does not open as a store with data in it; remove it and ask
 //! again. Deletes free no room until the copy is made.
 
@@ -19,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_blob::Blobs;
+use headwater_objects::KEYRING_FILE;
 use headwater_store::StoreError;
 use headwater_store::embedded::{Backup, BackupReport};
 use headwater_work::Work;
@@ -93,6 +97,7 @@ impl Backups {
         let to_cold = cold::copy_into(&self.data, &to, copy_all)?;
         drop(holds);
         fs::copy(self.data.join("credentials.toml"), to.join("credentials.toml"))?;
+        copy_keyring(&self.data, &to)?;
         File::open(&to)?.sync_all()?;
         let (mut blobs, mut blob_bytes) = count(&to_blobs)?;
         if let Some(to_cold) = to_cold {
@@ -116,6 +121,16 @@ impl Backups {
             return Err(io::Error::other(format!("{} is not an absolute path", to.display())).into());
         }
         Ok(to)
+    }
+}
+
+/// Copies the keyring, if there is one: none is made before something is sealed.
+fn copy_keyring(from: &Path, to: &Path) -> io::Result<()> {
+    let to = to.join(KEYRING_FILE);
+    match fs::copy(from.join(KEYRING_FILE), &to) {
+        Ok(_) => File::open(&to)?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -158,6 +173,20 @@ fn count(folder: &Path) -> io::Result<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keyring_is_copied_and_stays_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        copy_keyring(from.path(), to.path()).unwrap();
+        assert!(!to.path().join(KEYRING_FILE).exists());
+        fs::write(from.path().join(KEYRING_FILE), "keys").unwrap();
+        fs::set_permissions(from.path().join(KEYRING_FILE), fs::Permissions::from_mode(0o600)).unwrap();
+        copy_keyring(from.path(), to.path()).unwrap();
+        let copy = to.path().join(KEYRING_FILE);
+        assert_eq!(fs::read_to_string(&copy).unwrap(), "keys");
+        assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn everything_is_copied() {

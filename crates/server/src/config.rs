@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use headwater_base::{AccountId, ByteSize};
+use headwater_base::{AccountId, ByteSize, InvalidName};
 use headwater_identity::User;
-use headwater_objects::{BucketName, Day, ObjectOptions, Quota, Quotas, ScrubOptions};
+use headwater_objects::{BucketName, Day, NamedKey, ObjectOptions, Quota, Quotas, ScrubOptions};
 use serde::Deserialize;
 
 /// Everything a node is told. Every field has a default; unknown fields are refused.
@@ -52,6 +52,8 @@ pub struct Config {
     pub event_targets: Vec<EventTargetConfig>,
     /// Who may sign requests, besides the root credentials.
     pub users: Vec<UserConfig>,
+    /// KMS keys that objects may be sealed with, besides each account's own (`alias/aws/s3`).
+    pub kms_keys: Vec<KmsKeyConfig>,
 }
 
 /// One `[[buckets]]` entry: a bucket that is there, or may come to be.
@@ -160,6 +162,45 @@ pub struct EventTargetConfig {
     pub url: String,
 }
 
+/// One `[[kms_keys]]` entry. The key is made when the node starts and is not in its keyring yet; it is
+/// never removed from there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KmsKeyConfig {
+    /// Its id, a UUID; drawn at the first start when not given.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Its alias, `alias/` and a name. Without an id it is what the key is found by.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// The twelve-digit account whose buckets may use it; the root credentials' when not given.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// The region whose buckets may use it.
+    pub region: String,
+}
+
+impl KmsKeyConfig {
+    /// The key as the keyring takes it.
+    fn named(&self, root: AccountId) -> Result<NamedKey, ConfigError> {
+        let name = self.alias.as_deref().or(self.id.as_deref()).unwrap_or("without id and alias");
+        let refused = |what: String| ConfigError::Refused(format!("kms_keys: the key {name}: {what}"));
+        let id = self.id.as_deref().map(str::parse).transpose();
+        let id = id.map_err(|_| refused("its id must be a UUID".into()))?;
+        let is_alias =
+            |alias: &str| alias.len() > 6 && alias.starts_with("alias/") && !alias.starts_with("alias/aws/");
+        if !self.alias.as_deref().map_or(id.is_some(), is_alias) {
+            return Err(refused(
+                "it needs an id, or an alias that begins with alias/ and not with alias/aws/".into(),
+            ));
+        }
+        let account = self.account.as_deref().map_or(Ok(root), str::parse);
+        let account = account.map_err(|error| refused(error.to_string()))?;
+        let region = self.region.parse().map_err(|error: InvalidName| refused(error.to_string()))?;
+        Ok(NamedKey { id, alias: self.alias.clone(), account, region })
+    }
+}
+
 /// One `[[users]]` entry.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -233,6 +274,7 @@ impl Default for Config {
             events: EventsConfig::default(),
             event_targets: Vec::new(),
             users: Vec::new(),
+            kms_keys: Vec::new(),
         }
     }
 }
@@ -358,6 +400,11 @@ impl Config {
         Ok(quotas)
     }
 
+    /// The KMS keys as the keyring takes them.
+    pub(crate) fn named_keys(&self, root: AccountId) -> Result<Vec<NamedKey>, ConfigError> {
+        self.kms_keys.iter().map(|key| key.named(root)).collect()
+    }
+
     /// The users as `identity` takes them.
     pub(crate) fn identity_users(&self) -> Result<Vec<User>, ConfigError> {
         let user = |user: &UserConfig| {
@@ -479,6 +526,29 @@ mod tests {
         ] {
             let config: Config = toml::from_str(&bad).unwrap();
             assert!(config.check().unwrap_err().to_string().contains("event"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn kms_keys_have_an_id_or_an_alias() {
+        let root: AccountId = "000000000001".parse().unwrap();
+        let named = |text: &str| {
+            let config: Config =
+                toml::from_str(&format!("[[kms_keys]]\nregion = \"eu-west-1\"\n{text}")).unwrap();
+            config.named_keys(root).map(|mut keys| keys.remove(0))
+        };
+        let key = named("alias = \"alias/lake\"").unwrap();
+        assert_eq!((key.id, key.account), (None, root));
+        let key = named("id = \"1234abcd-12ab-34cd-56ef-1234567890ab\"\naccount = \"000000000042\"").unwrap();
+        assert_eq!(key.account.to_string(), "000000000042");
+        for bad in [
+            "",
+            "id = \"x\"",
+            "alias = \"lake\"",
+            "alias = \"alias/aws/s3\"",
+            "alias = \"alias/a\"\naccount = \"1\"",
+        ] {
+            assert!(named(bad).unwrap_err().to_string().contains("kms_keys"), "{bad}");
         }
     }
 

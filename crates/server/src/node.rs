@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use headwater_base::Seams;
+use headwater_base::{AccountId, InvalidName, Seams};
 use headwater_blob::disk::{self, BlobOptions};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_blob::{BlobError, Blobs};
 use headwater_identity::{User, Users, UsersError};
+use headwater_objects::{Keyring, KeyringError, ObjectError};
 use headwater_store::Store;
 use headwater_store::embedded::{self, Backup, OpenError, StoreOptions};
 use headwater_work::{Running, Work};
@@ -85,9 +86,15 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store")]
     Store(#[source] OpenError),
+    /// The store cannot be read.
+    #[error("cannot read the store")]
+    Read(#[source] ObjectError),
     /// The place for bodies cannot be opened.
     #[error("cannot open the directory of blobs")]
     Blobs(#[source] BlobError),
+    /// The keyring cannot be opened.
+    #[error("cannot use the keyring; without it sealed objects cannot be read")]
+    Keyring(#[source] KeyringError),
     /// The cold tier cannot be used.
     #[error("cannot use {path} as the cold tier")]
     Cold {
@@ -135,6 +142,8 @@ impl Node {
         let (work, ground) = (Work::new(seams.clone()), Work::new(seams.clone()));
         let (store, backup) = open_store(config.data.clone(), &seams, &ground).await?;
         let blobs = open_blobs(config.data.as_deref(), &seams).await?;
+        let keyring = keyring(&config, &root, &seams).await?;
+        warn_of_missing_keys(&*store, &keyring).await?;
         let cold = open_cold(&config, &seams).await?;
         let backups = config.data.clone().zip(backup);
         let backups = backups.map(|(data, backup)| Backups::new(data, backup, blobs.clone(), cold.clone()));
@@ -144,6 +153,7 @@ impl Node {
             store,
             blobs,
             objects,
+            keyring,
             cold,
             lifecycle_day: config.lifecycle_day()?,
             queries,
@@ -261,9 +271,7 @@ fn root_credentials(config: &Config, seams: &Seams) -> Result<RootCredentials, S
 
 fn users(config: &Config, root: &RootCredentials) -> Result<Users, StartError> {
     let mut all = config.identity_users()?;
-    let account = root.account.parse().map_err(|error: headwater_base::InvalidName| {
-        ConfigError::Refused(format!("the root credentials are damaged: {error}"))
-    })?;
+    let account = root_account(root)?;
     all.push(User {
         access_key: root.access_key.clone(),
         secret: root.secret.clone(),
@@ -273,6 +281,40 @@ fn users(config: &Config, root: &RootCredentials) -> Result<Users, StartError> {
     });
     let users = Users::new(&all)?;
     Ok(if config.dev { users.with_dev() } else { users })
+}
+
+/// The node's keyring, with the keys that the configuration names.
+async fn keyring(config: &Config, root: &RootCredentials, seams: &Seams) -> Result<Arc<Keyring>, StartError> {
+    let named = config.named_keys(root_account(root)?)?;
+    let (data, seams) = (config.data.clone(), seams.clone());
+    let opened = Work::blocking(move || {
+        let keyring = match data {
+            Some(data) => Keyring::open(&data, seams)?,
+            None => Keyring::in_memory(seams),
+        };
+        keyring.ensure(&named)?;
+        Ok(keyring)
+    });
+    opened.await.map(Arc::new).map_err(StartError::Keyring)
+}
+
+/// Says which keys objects are sealed with and the keyring lacks. The node starts all the same:
+/// everything else can be read.
+async fn warn_of_missing_keys(store: &dyn Store, keyring: &Keyring) -> Result<(), StartError> {
+    let used = headwater_objects::used_keys(store).await.map_err(StartError::Read)?;
+    for id in used.into_iter().filter(|id| !keyring.holds(*id)) {
+        tracing::error!(
+            key = %id,
+            "objects are sealed with a key that the keyring lacks and cannot be read; restore keyring.toml from a backup"
+        );
+    }
+    Ok(())
+}
+
+fn root_account(root: &RootCredentials) -> Result<AccountId, ConfigError> {
+    root.account.parse().map_err(|error: InvalidName| {
+        ConfigError::Refused(format!("the root credentials are damaged: {error}"))
+    })
 }
 
 async fn open_store(

@@ -1,4 +1,5 @@
-//! A data directory read back while no node runs on it: the store, and every body that its facts name.
+//! A data directory read back while no node runs on it: the store, every body that its facts name, and
+//! whether the keyring has the keys that bodies are sealed with.
 //!
 //! The floors know one half each: the store which keys there are, `objects` which of them name a blob,
 //! `blob` whether that one is sound. Here they meet.
@@ -6,8 +7,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use headwater_base::Seams;
 use headwater_blob::{BlobId, disk};
-use headwater_objects::BodyPlace;
+use headwater_objects::{BodyPlace, KEYRING_FILE, Keyring};
+use headwater_store::Key;
 use headwater_store::embedded::{self, OpenError, Problem, VerifyReport};
 
 use crate::cold;
@@ -31,15 +34,29 @@ pub struct DirectoryReport {
 /// When the directory is in use or can't be read at all; what is wrong with it is reported, not an error.
 pub fn verify(data: &Path) -> Result<DirectoryReport, OpenError> {
     let mut report = DirectoryReport::default();
-    let references = headwater_objects::blob_references();
-    let store = embedded::verify_also(&data.join("store"), &references, |keys| {
+    let listed = [headwater_objects::blob_references(), headwater_objects::sealing_keys()];
+    let store = embedded::verify_also(&data.join("store"), &listed, |keys| {
         let named = keys.iter().filter_map(headwater_objects::referenced_body);
         let (cold, hot): (Vec<_>, Vec<_>) = named.partition(|(place, _)| *place == BodyPlace::Cold);
         let mut problems = verify_bodies(&data.join("blobs"), hot, &mut report);
         problems.extend(verify_cold(data, cold, &mut report));
+        problems.extend(verify_keyring(data, keys));
         problems
     })?;
     Ok(DirectoryReport { store, ..report })
+}
+
+/// Every key that bodies are sealed with must be in the keyring: without it they are noise.
+fn verify_keyring(data: &Path, facts: &BTreeSet<Key>) -> Vec<Problem> {
+    let file = data.join(KEYRING_FILE);
+    let problem = |what: String| Problem { file: file.clone(), position: 0, what };
+    let keyring = match Keyring::open(data, Seams::system()) {
+        Ok(keyring) => keyring,
+        Err(error) => return vec![problem(error.to_string())],
+    };
+    let used = facts.iter().filter_map(headwater_objects::sealing_key);
+    let missing = used.filter(|id| !keyring.holds(*id));
+    missing.map(|id| problem(format!("the key {id} is not there, which objects are sealed with"))).collect()
 }
 
 /// The bodies of the cold tier, wherever the data directory last had it.

@@ -15,7 +15,7 @@ use headwater_identity::{Guard, Sts, Users};
 use headwater_kinesis::Kinesis;
 use headwater_leases::Leases;
 use headwater_monitoring::Monitoring;
-use headwater_objects::{Day, ObjectOptions, Objects};
+use headwater_objects::{Day, Keyring, ObjectOptions, Objects};
 use headwater_s3::S3Face;
 use headwater_store::Store;
 use headwater_streams::Streams;
@@ -45,6 +45,8 @@ pub(crate) struct Ground {
     pub(crate) lifecycle_day: Day,
     /// What buckets may hold, and how bodies are read again.
     pub(crate) objects: ObjectOptions,
+    /// What bodies of objects are sealed with.
+    pub(crate) keyring: Arc<Keyring>,
     /// What queries may use.
     pub(crate) queries: QueriesConfig,
     /// Where queries spill.
@@ -86,6 +88,7 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
         store,
         blobs,
         objects,
+        keyring,
         cold,
         lifecycle_day,
         queries: config,
@@ -98,6 +101,7 @@ pub(crate) fn build(ground: Ground) -> std::io::Result<House> {
     } = ground;
     let streams = Streams::new(store.clone(), seams.clone(), &work);
     let objects = Objects::unattended(store.clone(), blobs, seams.clone(), objects)
+        .with_keyring(keyring)
         .with_cold(cold)
         .with_day(lifecycle_day)
         .attended(&work);

@@ -119,22 +119,24 @@ impl Executions {
         if let Some(rows) = rows_written {
             let key = format!("{base}-manifest.csv");
             let list: String = outcome.manifest.iter().map(|object| format!("{object}\n")).collect();
-            files.push(self.small(&key, list.into(), "text/csv").await?);
+            files.push(self.small(bucket, &key, list.into(), "text/csv").await?);
             written.manifest = Some(url(&key));
             written.output = Some(url(base));
             written.rows = rows;
         } else if outcome.kind == StatementKind::Dml {
             let key = format!("{base}.csv");
-            let (body, rows) = self.table(outcome).await?;
+            let (body, rows) = self.table(bucket, outcome).await?;
             files.push(File { key: key.clone(), body, content_type: "application/octet-stream" });
             let metadata = metadata::encode(&written.columns).into();
-            files.push(self.small(&format!("{key}.metadata"), metadata, "application/octet-stream").await?);
+            files.push(
+                self.small(bucket, &format!("{key}.metadata"), metadata, "application/octet-stream").await?,
+            );
             written.output = Some(url(&key));
             written.rows = rows;
         } else {
             let key = format!("{base}.txt");
             let (text, rows) = plain(outcome).await?;
-            files.push(self.small(&key, text.into(), "text/plain").await?);
+            files.push(self.small(bucket, &key, text.into(), "text/plain").await?);
             written.output = Some(url(&key));
             written.rows = rows;
         }
@@ -142,13 +144,19 @@ impl Executions {
         Ok(written)
     }
 
-    async fn small(&self, key: &str, body: Bytes, content_type: &'static str) -> Result<File, QueryError> {
-        let body = self.objects.stage_bytes(body, false).await.map_err(|error| internal(&error))?;
+    async fn small(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        body: Bytes,
+        content_type: &'static str,
+    ) -> Result<File, QueryError> {
+        let body = self.objects.stage_bytes(bucket, body, false).await.map_err(|error| internal(&error))?;
         Ok(File { key: key.to_owned(), body, content_type })
     }
 
     /// Writes the rows of a query as they come, as CSV.
-    async fn table(&self, outcome: QueryOutcome) -> Result<(StagedBody, u64), QueryError> {
+    async fn table(&self, bucket: &Bucket, outcome: QueryOutcome) -> Result<(StagedBody, u64), QueryError> {
         let rows = Arc::new(AtomicU64::new(0));
         let failure: Arc<Mutex<Option<QueryError>>> = Arc::default();
         let header = csv::header(outcome.schema.fields().iter().map(|field| field.name().as_str()));
@@ -170,7 +178,7 @@ impl Executions {
             }
         });
         let body = futures::stream::iter([Ok(Bytes::from(header))]).chain(lines).boxed();
-        let staged = self.objects.stage_body(body, false).await;
+        let staged = self.objects.stage_body(bucket, body, false).await;
         let failed = failure.lock().expect("no holder of this lock panics").take();
         match (staged, failed) {
             (_, Some(error)) => Err(error),

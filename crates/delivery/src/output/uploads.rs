@@ -1,11 +1,12 @@
 //! Emitted bytes to durable bodies.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use headwater_objects::{ObjectError, Objects, StagedBody};
+use headwater_objects::{Bucket, ObjectError, Objects, StagedBody};
 use tokio::sync::mpsc;
 
 use super::{ClosedFile, Emit};
@@ -27,6 +28,8 @@ pub(crate) struct StagedFile {
 /// The uploads of one plan or write. Dropped, it leaves bodies that are swept.
 pub(crate) struct Uploads {
     objects: Objects,
+    /// Where the bodies are for: it says how they are sealed.
+    bucket: Arc<Bucket>,
     open: BTreeMap<u32, Upload>,
     staged: Vec<StagedFile>,
 }
@@ -39,8 +42,8 @@ impl std::fmt::Debug for Uploads {
 
 impl Uploads {
     /// Nothing uploaded yet.
-    pub(crate) fn new(objects: Objects) -> Self {
-        Self { objects, open: BTreeMap::new(), staged: Vec::new() }
+    pub(crate) fn new(objects: Objects, bucket: Arc<Bucket>) -> Self {
+        Self { objects, bucket, open: BTreeMap::new(), staged: Vec::new() }
     }
 
     /// Takes in what was emitted; returns when it is written, files that ended durably.
@@ -49,18 +52,19 @@ impl Uploads {
         for emit in emits {
             match emit {
                 Emit::Bytes { file, bytes } => {
-                    let objects = &self.objects;
+                    let (objects, bucket) = (&self.objects, &self.bucket);
                     self.open
                         .entry(file)
-                        .or_insert_with(|| Upload::begin(objects.clone()))
+                        .or_insert_with(|| Upload::begin(objects.clone(), bucket.clone()))
                         .push(bytes)
                         .await?;
                 }
                 Emit::End { file, bytes, closed } => {
-                    let (objects, upload) = (self.objects.clone(), self.open.remove(&file));
+                    let (objects, bucket) = (self.objects.clone(), self.bucket.clone());
+                    let upload = self.open.remove(&file);
                     ending.push(async move {
                         let body = match upload {
-                            None => objects.stage_bytes(bytes, true).await?,
+                            None => objects.stage_bytes(&bucket, bytes, true).await?,
                             Some(upload) => upload.end(bytes).await?,
                         };
                         Ok::<_, ObjectError>(StagedFile { closed, body })
@@ -87,12 +91,12 @@ struct Upload {
 }
 
 impl Upload {
-    fn begin(objects: Objects) -> Self {
+    fn begin(objects: Objects, bucket: Arc<Bucket>) -> Self {
         let (pieces, receiver) = mpsc::channel::<Bytes>(PIECES_WAITING_MAX);
         let stream = futures::stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|piece| (Ok(piece), receiver))
         });
-        let body = async move { objects.stage_body(stream.boxed(), true).await }.boxed();
+        let body = async move { objects.stage_body(&bucket, stream.boxed(), true).await }.boxed();
         Self { pieces, body }
     }
 

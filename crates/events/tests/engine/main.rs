@@ -287,7 +287,7 @@ async fn what_did_not_happen_is_no_event() {
     house.notify(vec![everything(QUEUE)], false).await;
     let bucket = house.bucket().await;
     house.delete("nothing").await;
-    let body = house.objects.stage_bytes("x".into(), false).await.unwrap();
+    let body = house.objects.stage_bytes(&bucket, "x".into(), false).await.unwrap();
     let present = headwater_objects::Condition::Etag("other".into());
     house.objects.put(&bucket, &object("a"), &body, Attributes::default(), &present).await.unwrap_err();
     house.route().await;

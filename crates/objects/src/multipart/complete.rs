@@ -175,7 +175,9 @@ impl Uploaded {
         let size = self.chosen.iter().map(|(_, _, part)| part.size).sum();
         let place = PlaceRecord::Parts(id.0.into());
         let attributes = self.info.attributes.clone();
-        Ok(new_record(size, multipart_etag(&etags), now, place, attributes, self.checksums()?))
+        let record = new_record(size, multipart_etag(&etags), now, place, attributes, self.checksums()?);
+        let encryption = self.info.encryption.as_ref().map(|encryption| encryption.record(None));
+        Ok(ObjectRecord { encryption, ..record })
     }
 
     fn checksums(&self) -> Result<Checksums, ObjectError> {

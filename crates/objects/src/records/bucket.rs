@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use super::encryption::DefaultEncryptionRecord;
 use super::lifecycle::LifecycleRecord;
 use super::version::{LockRecord, StateRecord};
 use crate::BucketAccess;
@@ -33,6 +34,9 @@ pub(crate) struct BucketRecord {
     /// What the guard must know, as bits; absent while it is as in a new bucket.
     #[n(7)]
     pub(crate) access: Option<u32>,
+    /// What its bodies are sealed with when a writer says nothing.
+    #[n(8)]
+    pub(crate) encryption: Option<DefaultEncryptionRecord>,
     /// Its lifecycle, if it has one.
     #[n(9)]
     pub(crate) lifecycle: Option<LifecycleRecord>,
@@ -85,6 +89,7 @@ mod tests {
             access: None,
             lifecycle: None,
             notifies: None,
+            encryption: None,
         };
         assert_eq!(hex::encode(encode(&record)), "018505182a6965752d776573742d311903e8f4");
         let open = BucketRecord { access: Some(0x40), ..record.clone() };
@@ -94,11 +99,14 @@ mod tests {
         let versioned = BucketRecord {
             versioning: Some(StateRecord::Enabled),
             lock: Some(LockRecord { default: None }),
-            ..record
+            ..record.clone()
         };
         assert_eq!(hex::encode(encode(&versioned)), "018705182a6965752d776573742d311903e8f40080");
         let config = ConfigRecord { document: b"ab".to_vec().into() };
         assert_eq!(hex::encode(encode(&config)), "0181426162");
+        let default = DefaultEncryptionRecord { kms: false, kms_key: None, bucket_key: true };
+        let sealed = BucketRecord { encryption: Some(default), ..record };
+        assert_eq!(hex::encode(encode(&sealed)), "018905182a6965752d776573742d311903e8f4f6f6f683f4f6f5");
         let tags = TagsRecord { tags: BTreeMap::from([("a".into(), "b".into())]) };
         assert_eq!(hex::encode(encode(&tags)), "0181a161616162");
         assert_eq!(hex::encode(encode(&Present {})), "0180");
@@ -113,11 +121,13 @@ mod tests {
             let state = |suspended| if suspended { StateRecord::Suspended } else { StateRecord::Enabled };
             let versioning = suspended.map(state);
             let lock = suspended.map(|_| LockRecord { default: None });
+            let default = DefaultEncryptionRecord { kms: deleting, kms_key: Some(region.clone()), bucket_key: deleting };
+            let encryption = suspended.map(|_| default);
             let notifies = suspended;
             let lifecycle = suspended.map(|varies_by_class| LifecycleRecord { rules: 1, varies_by_class });
             let record = BucketRecord {
                 incarnation, owner, region, created_ms, deleting, versioning, lock, access, lifecycle,
-                notifies,
+                notifies, encryption,
             };
             prop_assert_eq!(decode::<BucketRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

@@ -23,6 +23,8 @@ pub(crate) const BUCKET_CONFIG: Kind = Kind(0x0205);
 pub(crate) const USAGE: Kind = Kind(0x0206);
 /// How far the scrub is, and the damage it found.
 pub(crate) const SCRUB: Kind = Kind(0x0207);
+/// By id of a key of the keyring: present since a body may have been sealed with it.
+pub(crate) const SEALING_KEY: Kind = Kind(0x0208);
 /// By incarnation and key: the current object.
 pub(crate) const CURRENT: Kind = Kind(0x0210);
 /// By incarnation, key and seq: a version or a delete marker.
@@ -154,6 +156,20 @@ pub(crate) fn part_of(key: &Key) -> Option<([u8; 16], u32)> {
     let mut reader = key.reader();
     reader.kind()?;
     Some((reader.fixed16()?, reader.u32()?))
+}
+
+pub(crate) fn sealing_key(id: [u8; 16]) -> Key {
+    Key::of(SEALING_KEY).fixed16(id).build()
+}
+
+pub(crate) fn sealing_keys() -> Key {
+    Key::of(SEALING_KEY).build()
+}
+
+/// The id in a `SEALING_KEY` fact.
+pub(crate) fn sealing_key_of(key: &Key) -> Option<[u8; 16]> {
+    let mut reader = key.reader();
+    (reader.kind()? == SEALING_KEY).then(|| reader.fixed16())?
 }
 
 pub(crate) fn current(incarnation: u64, key: &str) -> Key {
@@ -385,6 +401,9 @@ mod tests {
         assert_eq!(hex(&usage(1)), "02060000000000000001");
         assert_eq!(hex(&scrub_round()), "020700000000");
         assert_eq!(hex(&scrub_damage(&[1, 0])), "0207000000010100ff0000");
+        assert_eq!(hex(&sealing_key([5; 16])), format!("0208{}", "05".repeat(16)));
+        assert_eq!(sealing_key_of(&sealing_key([5; 16])), Some([5; 16]));
+        assert_eq!(sealing_key_of(&layout([5; 16])), None);
         assert_eq!(hex(&current(1, "a\0b")), "0210000000000000000161 00ff620000".replace(' ', ""));
         assert_eq!(hex(&versioned(1)), "02040000000000000001");
         assert_eq!(hex(&version(1, "a", 1)), "02110000000000000001610000fffffffffffffffe");

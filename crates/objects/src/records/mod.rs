@@ -3,6 +3,7 @@
 
 pub(crate) mod acl;
 pub(crate) mod bucket;
+pub(crate) mod encryption;
 pub(crate) mod keys;
 pub(crate) mod lifecycle;
 pub(crate) mod object;

@@ -6,6 +6,7 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::acl::AclRecord;
+use super::encryption::EncryptionRecord;
 use super::version::ModeRecord;
 
 /// Where a body lies.
@@ -84,6 +85,9 @@ pub(crate) struct ObjectRecord {
     /// Whether a legal hold is on; none if nobody ever said.
     #[n(17)]
     pub(crate) hold: Option<bool>,
+    /// How the body is sealed; in parts each part has a data key of its own.
+    #[n(18)]
+    pub(crate) encryption: Option<EncryptionRecord>,
     /// The storage class; none is `STANDARD`.
     #[n(19)]
     pub(crate) class: Option<u8>,
@@ -124,6 +128,7 @@ mod tests {
             class: None,
             restored: None,
             acl: None,
+            encryption: None,
         }
     }
 
@@ -188,6 +193,7 @@ mod tests {
                 composite, lsn: numbers.0, seq: numbers.1, nonce: numbers.2, marker: hold,
                 retention_mode: hold.map(|_| ModeRecord::Governance), retain_until_ms: hold.map(|_| modified_ms),
                 hold, acl: None, class: hold.map(u8::from), restored: hold.map(|_| RestoredRecord { days: 1, until_ms: None, place: None }),
+                encryption: None,
             };
             prop_assert_eq!(decode::<ObjectRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

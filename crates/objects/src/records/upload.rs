@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use super::acl::AclRecord;
+use super::encryption::{EncryptionRecord, SealRecord};
 use super::object::PlaceRecord;
 use super::version::ModeRecord;
 
@@ -26,10 +27,12 @@ pub(crate) struct UploadRecord {
     pub(crate) algorithm: Option<String>,
     #[n(6)]
     pub(crate) composite: bool,
+    /// How its parts are sealed, without a data key: each part has its own.
+    #[n(7)]
+    pub(crate) encryption: Option<EncryptionRecord>,
     /// The storage class of the object; none is `STANDARD`.
     #[n(8)]
     pub(crate) class: Option<u8>,
-    // 7 is the encryption.
     #[n(9)]
     pub(crate) retention_mode: Option<ModeRecord>,
     #[n(10)]
@@ -46,7 +49,7 @@ pub(crate) struct UploadRecord {
 pub(crate) struct PartRecord {
     #[n(0)]
     pub(crate) size: u64,
-    /// MD5 in hex.
+    /// MD5 in hex, or what stands for it.
     #[n(1)]
     pub(crate) etag: String,
     #[n(2)]
@@ -55,6 +58,9 @@ pub(crate) struct PartRecord {
     pub(crate) place: PlaceRecord,
     #[n(4)]
     pub(crate) checksums: BTreeMap<String, String>,
+    /// Its data key, when the upload is sealed.
+    #[n(5)]
+    pub(crate) seal: Option<SealRecord>,
 }
 
 /// The value of a `LAYOUT` fact: (part number, size) in the order of the body. 10,000 parts take
@@ -87,6 +93,7 @@ mod tests {
             retain_until_ms: None,
             hold: None,
             acl: None,
+            encryption: None,
         };
         assert_eq!(hex::encode(encode(&upload)), "01871903e863612f62a0a0a066534841323536f5");
         let locked = UploadRecord { hold: Some(true), ..upload };
@@ -97,8 +104,13 @@ mod tests {
             modified_ms: 1000,
             place: PlaceRecord::Inline,
             checksums: BTreeMap::new(),
+            seal: None,
         };
         assert_eq!(hex::encode(encode(&part)), "0185056261621903e8820080a0");
+        let seal = SealRecord { salt: [1; 16].into(), prefix: [2; 4].into(), wrapped: [3; 48].into() };
+        let sealed = format!("8350{}44{}5830{}", "01".repeat(16), "02".repeat(4), "03".repeat(48));
+        let part = PartRecord { seal: Some(seal), ..part };
+        assert_eq!(hex::encode(encode(&part)), format!("0186056261621903e8820080a0{sealed}"));
         let layout = LayoutRecord { parts: vec![(1, 5 << 20), (2, 9)] };
         assert_eq!(hex::encode(encode(&layout)), "01818282011a00500000820209");
     }
@@ -112,7 +124,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_read_back(size: u64, etag: String, modified_ms: i64, checksums: BTreeMap<String, String>) {
-            let record = PartRecord { size, etag, modified_ms, place: PlaceRecord::Inline, checksums };
+            let record = PartRecord { size, etag, modified_ms, place: PlaceRecord::Inline, checksums, seal: None };
             prop_assert_eq!(decode::<PartRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }
 
@@ -128,6 +140,7 @@ mod tests {
                 initiated_ms, content_type: algorithm.clone(), headers: tags.clone(), metadata: tags.clone(), tags,
                 algorithm, composite, class: None, retention_mode: composite.then_some(ModeRecord::Compliance),
                 retain_until_ms: composite.then_some(initiated_ms), hold: Some(composite), acl: None,
+                encryption: None,
             };
             prop_assert_eq!(decode::<UploadRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

@@ -1,4 +1,6 @@
-//! Bodies that lie inline, held against what their record says about them.
+//! Bodies that lie inline, held against what their record says about them. Of a sealed body that is its
+//! length: its digests are of the plaintext, and its key may be a customer's. (Its tags are held against
+//! it when it is read, and the index checks its own blocks.)
 
 use headwater_store::{Direction, Key, KeyRange, Scanned, Snapshot, StoreError};
 
@@ -7,6 +9,7 @@ use crate::checksum::Hasher;
 use crate::records::object::{ObjectRecord, PlaceRecord};
 use crate::records::upload::PartRecord;
 use crate::records::{decode, keys};
+use crate::seal::sealed_len;
 use crate::{ChecksumAlgorithm, ObjectError, Objects};
 
 /// What is wrong with an inline body (or part), if anything.
@@ -46,13 +49,19 @@ async fn said(snapshot: &dyn Snapshot, key: &Key) -> Result<Option<Said>, StoreE
         let Some((upload, number)) = keys::part_of(key) else { return Ok(None) };
         let namer = keys::part(upload, number);
         let Some(fact) = snapshot.get(&namer).await? else { return Ok(None) };
-        let PartRecord { size, etag, checksums, .. } = decode(&namer, &fact.value)?;
+        let PartRecord { size, etag, checksums, seal, .. } = decode(&namer, &fact.value)?;
+        if seal.is_some() {
+            return Ok(Some(Said::sealed(size)));
+        }
         return Ok(Some(Said { size, etag, checksum: first_known(checksums) }));
     }
     let Some(record) = record_of(snapshot, key).await?.filter(|record| record.place == PlaceRecord::Inline)
     else {
         return Ok(None);
     };
+    if record.encryption.is_some() {
+        return Ok(Some(Said::sealed(record.size)));
+    }
     let checksums = if record.composite { Default::default() } else { record.checksums };
     Ok(Some(Said { size: record.size, etag: record.etag, checksum: first_known(checksums) }))
 }
@@ -75,6 +84,11 @@ fn first_known(checksums: std::collections::BTreeMap<String, String>) -> Option<
 }
 
 impl Said {
+    /// About a sealed body with so many bytes of plaintext.
+    fn sealed(size: u64) -> Self {
+        Self { size: sealed_len(size), etag: String::new(), checksum: None }
+    }
+
     fn damage(&self, body: &[u8]) -> Option<String> {
         if body.len() as u64 != self.size {
             return Some(format!("it has {} bytes and must have {}", body.len(), self.size));
@@ -110,5 +124,7 @@ mod tests {
         };
         assert_eq!(crc("y/Q5Jg==").damage(b"123456789"), None);
         assert!(crc("y/Q5Jw==").damage(b"123456789").is_some());
+        assert_eq!(Said::sealed(9).damage(&[0; 25]), None);
+        assert!(Said::sealed(9).damage(&[0; 9]).is_some());
     }
 }

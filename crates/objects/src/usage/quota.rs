@@ -115,6 +115,7 @@ mod tests {
             access: BucketAccess::from_bits(0),
             notifies: false,
             origin: None,
+            encryption: None,
         }
     }
 

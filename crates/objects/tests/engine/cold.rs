@@ -10,8 +10,8 @@ use headwater_base::{Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_blob::{BlobError, BlobId, BlobReader, BlobWriter, Blobs, Hold};
 use headwater_objects::{
-    Attributes, ChecksumAlgorithm, CompletedPart, Condition, ObjectError, ObjectInfo, Objects, RestoreBegun,
-    Restored, Rule, StorageClass, Transition, UploadOptions, When,
+    Asked, Attributes, ChecksumAlgorithm, CompletedPart, Condition, ObjectError, ObjectInfo, Objects,
+    RestoreBegun, Restored, Rule, Sealing, StorageClass, Transition, UploadOptions, When,
 };
 
 use crate::lifecycle::body_of;
@@ -88,7 +88,11 @@ fn of_class(storage_class: StorageClass) -> Attributes {
 
 impl World {
     async fn put_as(&self, name: &str, body: Bytes, class: StorageClass) -> ObjectInfo {
-        let staged = self.objects.stage_for(class, body_of(body), &Default::default()).await.unwrap();
+        let staged = self
+            .objects
+            .stage_for(class, body_of(body), &Default::default(), &Sealing::none())
+            .await
+            .unwrap();
         let condition = Condition::Anything;
         self.objects.put(&self.bucket, &key(name), &staged, of_class(class), &condition).await.unwrap()
     }
@@ -96,7 +100,11 @@ impl World {
     /// Two large parts and a small one.
     async fn put_parts(&self, name: &str, class: StorageClass) -> Bytes {
         let (bucket, name) = (&self.bucket, key(name));
-        let options = UploadOptions { algorithm: Some(ChecksumAlgorithm::Crc32), composite: true };
+        let options = UploadOptions {
+            algorithm: Some(ChecksumAlgorithm::Crc32),
+            composite: true,
+            ..Default::default()
+        };
         let id = self.objects.create_upload(bucket, &name, of_class(class), options).await.unwrap();
         let mut parts = Vec::new();
         let mut all = Vec::new();
@@ -104,7 +112,8 @@ impl World {
             let body = pattern(len, number as u8);
             all.extend_from_slice(&body);
             let wanted = [ChecksumAlgorithm::Crc32].into();
-            let staged = self.objects.stage_for(class, body_of(body), &wanted).await.unwrap();
+            let staged =
+                self.objects.stage_for(class, body_of(body), &wanted, &Sealing::none()).await.unwrap();
             let part = self.objects.put_part(bucket, &name, id, number, &staged).await.unwrap();
             parts.push(CompletedPart { number, etag: part.etag, checksum: None });
         }
@@ -376,4 +385,74 @@ async fn moves_and_deletes_race_without_loss() {
         let (hot, there) = counts(&world, &cold).await;
         assert_eq!(hot + there, 1, "seed {seed}");
     }
+}
+
+/// Puts sealed objects: one in one piece, one in parts.
+async fn put_sealed(world: &World, class: StorageClass) -> Bytes {
+    let (objects, bucket) = (&world.objects, &world.bucket);
+    let sealing = objects.sealing(bucket, &Asked::S3).await.unwrap();
+    let whole = pattern(5 << 20, 9);
+    let staged =
+        objects.stage_for(class, body_of(whole.clone()), &Default::default(), &sealing).await.unwrap();
+    objects.put(bucket, &key("k"), &staged, of_class(class), &Condition::Anything).await.unwrap();
+    let options = UploadOptions { asked: Asked::S3, ..Default::default() };
+    let id = objects.create_upload(bucket, &key("parts"), of_class(class), options).await.unwrap();
+    let upload = objects.upload(bucket, &key("parts"), id).await.unwrap();
+    let sealing = objects.sealing_of_part(&upload, None).unwrap();
+    let mut parts = Vec::new();
+    for (number, body) in [(1, whole.clone()), (2, whole.clone()), (3, whole.slice(..10))] {
+        let staged = objects.stage_for(class, body_of(body), &Default::default(), &sealing).await.unwrap();
+        let part = objects.put_part(bucket, &key("parts"), id, number, &staged).await.unwrap();
+        parts.push(CompletedPart { number, etag: part.etag, checksum: None });
+    }
+    objects.complete_upload(bucket, &key("parts"), id, &parts, None, &Condition::Anything).await.unwrap();
+    whole
+}
+
+async fn are_sealed_and_read_back(world: &World, body: &Bytes) {
+    assert!(world.get("k").await == *body);
+    let parts = [body.clone(), body.clone(), body.slice(..10)].concat();
+    assert!(world.get("parts").await == parts);
+    for name in ["k", "parts"] {
+        assert!(world.info(name).await.encryption.is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sealed_bodies_move_as_they_are() {
+    let (mut world, cold) = cold().await;
+    let body = put_sealed(&world, StorageClass::Standard).await;
+    let before = world.info("k").await;
+    world.set_rules(World::moves_to(StorageClass::GlacierIr)).await;
+    world.days_pass(1).await;
+    assert_eq!(counts(&world, &cold).await, (0, 3));
+    are_sealed_and_read_back(&world, &body).await;
+    let after = world.info("k").await;
+    assert_eq!((after.etag, after.encryption), (before.etag, before.encryption));
+    for id in cold.list().await.unwrap() {
+        let reader = cold.open(id).await.unwrap();
+        let bytes = reader.read(0..reader.len()).await.unwrap();
+        assert!(!bytes.windows(64).any(|window| *window == body[1000..1064]), "it lies there in the clear");
+    }
+    let there = world.info("k").await;
+    world.copy(&there, "copy", Attributes::default()).await.unwrap();
+    assert_eq!(counts(&world, &cold).await, (1, 3), "the copy is hot again");
+    assert!(world.get("copy").await == body);
+}
+
+#[tokio::test]
+async fn sealed_archives_are_restored() {
+    let (world, cold) = cold().await;
+    let body = put_sealed(&world, StorageClass::Glacier).await;
+    assert_eq!(counts(&world, &cold).await, (0, 3));
+    for name in ["k", "parts"] {
+        assert!(world.is_archived(name).await);
+        assert_eq!(world.restore(name, 2).await.unwrap(), RestoreBegun::Begun);
+    }
+    world.live().await;
+    assert_eq!(counts(&world, &cold).await, (3, 3));
+    are_sealed_and_read_back(&world, &body).await;
+    world.days_pass(4).await;
+    assert!(world.is_archived("k").await && world.is_archived("parts").await);
+    assert_eq!(counts(&world, &cold).await, (0, 3));
 }

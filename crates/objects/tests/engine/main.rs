@@ -10,6 +10,7 @@ mod listing;
 mod multipart;
 mod objects;
 mod scrub;
+mod sealing;
 mod sweep;
 mod usage;
 mod versions;

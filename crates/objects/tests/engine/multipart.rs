@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use headwater_objects::{
-    Attributes, ChecksumAlgorithm, CompletedPart, Condition, ListQuery, ObjectError, ObjectInfo, UploadId,
-    UploadOptions, UploadQuery, UploadedEntry,
+    Attributes, ChecksumAlgorithm, CompletedPart, Condition, ListQuery, ObjectError, ObjectInfo, Sealing,
+    UploadId, UploadOptions, UploadQuery, UploadedEntry,
 };
 
 use crate::{World, key, pattern, whole};
@@ -17,7 +17,8 @@ async fn begin(world: &World, options: UploadOptions) -> UploadId {
 
 async fn put(world: &World, id: UploadId, number: u32, body: Bytes) -> CompletedPart {
     let all = ChecksumAlgorithm::ALL.into();
-    let staged = world.objects.stage(futures::stream::iter([Ok(body)]).boxed(), &all).await.unwrap();
+    let staged =
+        world.objects.stage(futures::stream::iter([Ok(body)]).boxed(), &all, &Sealing::none()).await.unwrap();
     let part = world.objects.put_part(&world.bucket, &key("k"), id, number, &staged).await.unwrap();
     CompletedPart { number, etag: part.etag, checksum: None }
 }
@@ -51,7 +52,7 @@ async fn parts_become_an_object_without_copying() {
     assert_eq!(reader.part_count(), Some(3));
     assert_eq!(reader.part_range(2), Some(PART as u64..(2 * PART + 7) as u64));
     assert_eq!(reader.part_range(4), None);
-    let staged = world.objects.stage_bytes(expected.into(), false).await.unwrap();
+    let staged = world.objects.stage_bytes(&world.bucket, expected.into(), false).await.unwrap();
     let crc = &staged.checksums[&ChecksumAlgorithm::Crc64Nvme];
     assert_eq!(&info.checksums.values["CRC64NVME"], crc, "the whole's checksum, from those of the parts");
     assert!(!info.checksums.composite);
@@ -95,7 +96,8 @@ async fn completions_that_lie_are_refused() {
 #[tokio::test]
 async fn composite_checksums_are_of_the_parts_checksums() {
     let world = World::new().await;
-    let options = UploadOptions { algorithm: Some(ChecksumAlgorithm::Sha256), composite: true };
+    let options =
+        UploadOptions { algorithm: Some(ChecksumAlgorithm::Sha256), composite: true, ..Default::default() };
     let id = begin(&world, options).await;
     let parts = [put(&world, id, 1, pattern(PART, 1)).await, put(&world, id, 2, pattern(5, 2)).await];
     let info = complete(&world, id, &parts).await.unwrap();
@@ -127,7 +129,7 @@ async fn aborted_uploads_are_swept() {
     world.objects.abort_upload(&world.bucket, &key("k"), id).await.unwrap();
     let again = world.objects.abort_upload(&world.bucket, &key("k"), id).await;
     assert!(matches!(again, Err(ObjectError::NoSuchUpload(_))));
-    let staged = world.objects.stage_bytes("x".into(), false).await.unwrap();
+    let staged = world.objects.stage_bytes(&world.bucket, "x".into(), false).await.unwrap();
     let late = world.objects.put_part(&world.bucket, &key("k"), id, 3, &staged).await;
     assert!(matches!(late, Err(ObjectError::NoSuchUpload(_))));
     world.sweep().await;
@@ -225,7 +227,7 @@ async fn uploads_and_parts_are_listed_in_pages() {
         }
     }
     assert_eq!(seen, ["a/", "b", "b"]);
-    let staged = world.objects.stage_bytes("x".into(), false).await.unwrap();
+    let staged = world.objects.stage_bytes(&world.bucket, "x".into(), false).await.unwrap();
     for number in [1, 5, 9] {
         world.objects.put_part(&world.bucket, &key("a/1"), ids[0], number, &staged).await.unwrap();
     }

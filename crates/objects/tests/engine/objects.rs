@@ -7,7 +7,7 @@ use futures::StreamExt;
 use headwater_base::Timestamp;
 use headwater_objects::{
     Acl, AclOwner, Attributes, ChecksumAlgorithm, Condition, Grant, Grantee, INLINE_BYTES_MAX, ObjectError,
-    ObjectLock, Permission,
+    ObjectLock, Permission, Sealing,
 };
 use headwater_store::{Commit, CommitError};
 
@@ -37,11 +37,12 @@ async fn bodies_of_every_size_read_back() {
 async fn digests_are_of_the_body_however_it_arrives() {
     let world = World::new().await;
     let body = pattern(BIG, 9);
-    let at_once = world.objects.stage_bytes(body.clone(), true).await.unwrap();
+    let at_once = world.objects.stage_bytes(&world.bucket, body.clone(), true).await.unwrap();
     for step in [1000, 65_536, BIG] {
         let pieces: Vec<_> = body.chunks(step).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
         let all = ChecksumAlgorithm::ALL.into();
-        let staged = world.objects.stage(futures::stream::iter(pieces).boxed(), &all).await.unwrap();
+        let staged =
+            world.objects.stage(futures::stream::iter(pieces).boxed(), &all, &Sealing::none()).await.unwrap();
         assert_eq!((&staged.md5, &staged.sha256, staged.size), (&at_once.md5, &at_once.sha256, BIG as u64));
         assert_eq!(staged.checksums.len(), 5);
         for (algorithm, value) in &at_once.checksums {
@@ -58,7 +59,8 @@ async fn a_body_that_breaks_off_leaves_nothing() {
     let world = World::new().await;
     for good in [0, 1000, BIG] {
         let pieces = vec![Ok(pattern(good, 0)), Err(ObjectError::Body("connection reset".into()))];
-        let staged = world.objects.stage_body(futures::stream::iter(pieces).boxed(), false).await;
+        let staged =
+            world.objects.stage_body(&world.bucket, futures::stream::iter(pieces).boxed(), false).await;
         assert!(matches!(staged, Err(ObjectError::Body(_))));
         assert_eq!(world.blobs.count(), 0);
     }
@@ -106,7 +108,7 @@ async fn changing_tags_changes_nothing_else() {
 #[tokio::test]
 async fn conditions_hold_in_the_commit() {
     let world = World::new().await;
-    let body = world.objects.stage_bytes("x".into(), false).await.unwrap();
+    let body = world.objects.stage_bytes(&world.bucket, "x".into(), false).await.unwrap();
     let put = |condition: Condition| {
         let world = &world;
         let body = &body;
@@ -130,7 +132,7 @@ async fn of_many_that_must_be_first_one_is() {
     let puts = (0..16).map(|n| {
         let world = &world;
         async move {
-            let body = world.objects.stage_bytes(format!("{n}").into(), false).await.unwrap();
+            let body = world.objects.stage_bytes(&world.bucket, format!("{n}").into(), false).await.unwrap();
             world
                 .objects
                 .put(&world.bucket, &key("k"), &body, Attributes::default(), &Condition::Absent)
@@ -156,7 +158,7 @@ async fn plain_writers_never_conflict_and_bodies_belong_to_their_objects() {
         tokio::task::yield_now().await;
         if let Ok(reader) = world.objects.open(&world.bucket, &key("k")).await {
             let body = whole(&reader).await;
-            let staged = world.objects.stage_bytes(body, false).await.unwrap();
+            let staged = world.objects.stage_bytes(&world.bucket, body, false).await.unwrap();
             assert_eq!(staged.md5, reader.info.etag);
         }
     });
@@ -218,7 +220,7 @@ async fn a_source_replaced_meanwhile_is_not_copied() {
 async fn puts_and_deletes_join_a_bigger_commit() {
     let world = World::new().await;
     let old = world.put("old", pattern(BIG, 1)).await;
-    let body = world.objects.stage_bytes(pattern(BIG, 2), false).await.unwrap();
+    let body = world.objects.stage_bytes(&world.bucket, pattern(BIG, 2), false).await.unwrap();
     let mut commit = Commit::new();
     let modified = Timestamp::from_ms(77);
     world
@@ -248,7 +250,7 @@ async fn puts_and_deletes_join_a_bigger_commit() {
 #[tokio::test]
 async fn a_staged_put_into_a_bucket_that_went_conflicts() {
     let world = World::new().await;
-    let body = world.objects.stage_bytes("x".into(), false).await.unwrap();
+    let body = world.objects.stage_bytes(&world.bucket, "x".into(), false).await.unwrap();
     let mut commit = Commit::new();
     let now = Timestamp::from_ms(1);
     world

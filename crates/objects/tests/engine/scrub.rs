@@ -59,7 +59,7 @@ async fn parts_tell_the_object_they_belong_to() {
         .create_upload(bucket, &key("k"), Attributes::default(), UploadOptions::default())
         .await
         .unwrap();
-    let body = objects.stage_bytes(pattern(BIG, 1), false).await.unwrap();
+    let body = objects.stage_bytes(bucket, pattern(BIG, 1), false).await.unwrap();
     let part = objects.put_part(bucket, &key("k"), upload, 1, &body).await.unwrap();
     drop(body);
     world.blobs.flip_bit(blob_of(&world.blobs).await, 9);

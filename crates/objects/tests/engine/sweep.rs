@@ -36,7 +36,7 @@ async fn a_hint_is_enough() {
 #[tokio::test]
 async fn bodies_waiting_for_their_commit_are_left_alone() {
     let world = World::new().await;
-    let staged = world.objects.stage_bytes(pattern(BIG, 1), false).await.unwrap();
+    let staged = world.objects.stage_bytes(&world.bucket, pattern(BIG, 1), false).await.unwrap();
     world.sweep().await;
     assert_eq!(world.blobs.count(), 1);
     let mut commit = Commit::new();
@@ -56,7 +56,7 @@ async fn bodies_waiting_for_their_commit_are_left_alone() {
 #[tokio::test]
 async fn a_staged_body_may_be_named_again_while_it_is_held() {
     let world = World::new().await;
-    let staged = world.objects.stage_bytes(pattern(BIG, 1), false).await.unwrap();
+    let staged = world.objects.stage_bytes(&world.bucket, pattern(BIG, 1), false).await.unwrap();
     let put = |name: &'static str| {
         let (world, staged) = (&world, &staged);
         async move {
@@ -79,7 +79,7 @@ async fn a_staged_body_may_be_named_again_while_it_is_held() {
 #[tokio::test]
 async fn bodies_that_never_got_a_name_go() {
     let world = World::new().await;
-    drop(world.objects.stage_bytes(pattern(BIG, 1), false).await.unwrap());
+    drop(world.objects.stage_bytes(&world.bucket, pattern(BIG, 1), false).await.unwrap());
     world.sweep().await;
     assert_eq!(world.blobs.count(), 0);
 }

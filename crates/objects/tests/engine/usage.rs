@@ -52,7 +52,7 @@ async fn the_books_follow_every_way_to_change_a_bucket() {
     let options = UploadOptions::default;
     let upload = objects.create_upload(bucket, &key("m"), Attributes::default(), options()).await.unwrap();
     let part = async |upload, number, size| {
-        let body = objects.stage_bytes(pattern(size, 3), false).await.unwrap();
+        let body = objects.stage_bytes(bucket, pattern(size, 3), false).await.unwrap();
         objects.put_part(bucket, &key("m"), upload, number, &body).await.unwrap()
     };
     part(upload, 1, 100).await;
@@ -69,7 +69,7 @@ async fn the_books_follow_every_way_to_change_a_bucket() {
     check(2, BIG as u64 + 200).await;
 
     // In somebody else's commit.
-    let body = objects.stage_bytes("staged".into(), false).await.unwrap();
+    let body = objects.stage_bytes(bucket, "staged".into(), false).await.unwrap();
     let mut commit = Commit::new();
     let now = Timestamp::from_ms(1);
     objects.stage_put(&mut commit, bucket, &key("s"), &body, Attributes::default(), now).await.unwrap();
@@ -80,7 +80,7 @@ async fn the_books_follow_every_way_to_change_a_bucket() {
 #[tokio::test]
 async fn a_count_mends_what_a_lost_commit_left_in_the_books() {
     let world = World::new().await;
-    let body = world.objects.stage_bytes("staged".into(), false).await.unwrap();
+    let body = world.objects.stage_bytes(&world.bucket, "staged".into(), false).await.unwrap();
     let mut commit = Commit::new();
     let now = Timestamp::from_ms(1);
     let name = key("s");

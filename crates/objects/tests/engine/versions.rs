@@ -220,7 +220,7 @@ async fn uploads_and_copies_are_versions() {
         .create_upload(&world.bucket, &key("k"), Attributes::default(), UploadOptions::default())
         .await
         .unwrap();
-    let body = world.objects.stage_bytes(pattern(BIG, 2), false).await.unwrap();
+    let body = world.objects.stage_bytes(&world.bucket, pattern(BIG, 2), false).await.unwrap();
     let part = world.objects.put_part(&world.bucket, &key("k"), id, 1, &body).await.unwrap();
     drop(body);
     let parts = [CompletedPart { number: 1, etag: part.etag, checksum: None }];
@@ -279,7 +279,7 @@ async fn one_of_many_conditional_writers_wins() {
         let writers = (0..16u8).map(|seed| {
             let (world, condition) = (world.clone(), condition.clone());
             async move {
-                let body = world.objects.stage_bytes(pattern(9, seed), false).await.unwrap();
+                let body = world.objects.stage_bytes(&world.bucket, pattern(9, seed), false).await.unwrap();
                 let attributes = Attributes::default();
                 world.objects.put(&world.bucket, &key(name), &body, attributes, &condition).await.is_ok()
             }
@@ -327,7 +327,7 @@ async fn staged_puts_and_deletes_are_versions_too() {
     world.put("k", "plain").await;
     world.objects.set_versioning(&world.bucket, true).await.unwrap();
     let stage = async |body: &'static str| {
-        let staged = world.objects.stage_bytes(body.into(), false).await.unwrap();
+        let staged = world.objects.stage_bytes(&world.bucket, body.into(), false).await.unwrap();
         let mut commit = Commit::new();
         let (attributes, now) = (Attributes::default(), Timestamp::from_ms(1));
         world
@@ -485,7 +485,7 @@ async fn new_versions_get_the_default_and_uploads_what_they_began_with() {
     let attributes = Attributes { lock: own, ..Attributes::default() };
     let (objects, bucket, k) = (&world.objects, &world.bucket, key("up"));
     let id = objects.create_upload(bucket, &k, attributes, UploadOptions::default()).await.unwrap();
-    let body = objects.stage_bytes("part".into(), false).await.unwrap();
+    let body = objects.stage_bytes(bucket, "part".into(), false).await.unwrap();
     let part = objects.put_part(bucket, &k, id, 1, &body).await.unwrap();
     let parts = [CompletedPart { number: 1, etag: part.etag, checksum: None }];
     let info = objects.complete_upload(bucket, &k, id, &parts, None, &Condition::Anything).await.unwrap();

@@ -132,7 +132,7 @@ impl Trial {
                 let (body, name) = (self.body(true), key(KEYS[k]));
                 let (attributes, options) = (Attributes::default(), UploadOptions::default());
                 let id = objects.create_upload(&handle, &name, attributes, options).await.unwrap();
-                let staged = objects.stage_bytes(body.clone(), false).await.unwrap();
+                let staged = objects.stage_bytes(&handle, body.clone(), false).await.unwrap();
                 let part = objects.put_part(&handle, &name, id, 1, &staged).await.unwrap();
                 let parts = [CompletedPart { number: 1, etag: part.etag, checksum: None }];
                 let completed =

@@ -1,11 +1,12 @@
 //! CompleteMultipartUpload: the parts become the object, in one commit and without copying.
 
-use headwater_objects::{ChecksumAlgorithm, CompletedPart, PART_NUMBER_MAX};
+use headwater_objects::{ChecksumAlgorithm, CompletedPart, ObjectError, PART_NUMBER_MAX, check_customer_key};
 use s3s::dto::{self, CompleteMultipartUploadInput, CompleteMultipartUploadOutput};
 use s3s::{S3Request, S3Response};
 
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
+use crate::encryption;
 use crate::fault::Refusal;
 use crate::{classes, versions};
 
@@ -13,7 +14,8 @@ pub(crate) async fn call(
     codec: &Codec,
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> Answer<CompleteMultipartUploadOutput> {
-    let bucket = request.bucket()?;
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let customer = encryption::customer_key(&request.headers, &arrival)?;
     let input = request.input;
     let (key, id) = (convert::key(&input.key)?, convert::upload_id(&input.upload_id)?);
     let condition = convert::write_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
@@ -23,6 +25,16 @@ pub(crate) async fn call(
         return Err(Refusal::malformed_xml());
     }
     let parts = said.into_iter().map(part).collect::<Result<Vec<_>, _>>()?;
+    if customer.is_some() {
+        // Completing needs no key; one that is given must be the upload's.
+        match codec.objects.upload(&bucket, &key, id).await {
+            Ok(upload) => check_customer_key(upload.encryption.as_ref(), customer.as_ref())
+                .map_err(encryption::of_part)?,
+            // It may have been completed before.
+            Err(ObjectError::NoSuchUpload(_)) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
     // Its parts are in the books already.
     let _room = codec.objects.claim(&bucket, 1, 0).await?;
     let info =
@@ -38,7 +50,8 @@ pub(crate) async fn call(
         ..Default::default()
     };
     set_checksums!(output, info.checksums.values);
-    Ok(S3Response::new(output))
+    let headers = encryption::read(info.encryption.as_ref(), None);
+    Ok(S3Response::with_headers(output, headers))
 }
 
 /// The checksum that the client says the object has.

@@ -1,8 +1,11 @@
-//! CopyObject: the copy shares the source's body; no byte moves.
+//! CopyObject: the copy shares the source's body, and no byte moves, unless it is to be sealed otherwise
+//! than the source: then the bytes are opened and sealed anew.
 
 use std::sync::Arc;
 
-use headwater_objects::{Attributes, Bucket, ObjectError, ObjectInfo, ObjectKey, VersionId};
+use headwater_objects::{
+    Asked, Attributes, Bucket, ObjectError, ObjectInfo, ObjectKey, VersionId, check_customer_key,
+};
 use http::HeaderMap;
 use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource};
 use s3s::{S3Request, S3Response};
@@ -12,7 +15,7 @@ use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
 use crate::fault::Refusal;
 use crate::standing::Standing;
-use crate::{acl, classes, guard, keys, lock, payer, tags, versions};
+use crate::{acl, classes, encryption, guard, keys, lock, payer, tags, versions};
 
 /// The largest object copied by one request: 5 GiB.
 const COPY_BYTES_MAX: u64 = 5 << 30;
@@ -28,12 +31,17 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
     let list = acl::of_new_object(&arrival, &bucket, &headers)?;
     let source = source(codec, &arrival, &headers, &input.copy_source).await?;
     let lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
+    let customer = encryption::customer_key(&headers, &arrival)?;
+    let unlocking = encryption::source_key(&headers, &arrival)?;
+    let asked = encryption::asked(&headers, &arrival, &bucket)?;
+    let sealing = codec.objects.sealing(&bucket, &asked).await?;
     for _ in 0..SOURCE_TRIES_MAX {
         let read = codec.objects.head_version(source.bucket(), &source.key, source.version).await;
         let original = match read {
             Ok(original) => original,
             Err(e) => return Err(source.unread(codec, e).await),
         };
+        check_customer_key(original.encryption.as_ref(), unlocking.as_ref())?;
         let conditions = ReadConditions {
             if_match: input.copy_source_if_match.as_ref(),
             if_none_match: input.copy_source_if_none_match.as_ref(),
@@ -53,21 +61,35 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
             && source.key == key
             && source.version.is_none();
         let _room = codec.objects.claim(&bucket, 1, original.size).await?;
-        let mut attributes = attributes(&input, &headers, &original, is_same)?;
+        let changes_nothing = is_same && asked == Asked::Default && input.storage_class.is_none();
+        let mut attributes = attributes(&input, &headers, &original, changes_nothing)?;
         (attributes.lock, attributes.acl) = (lock, list.clone());
         attributes.storage_class = classes::asked(input.storage_class.as_ref())?;
         if input.tagging_directive.is_none() && !attributes.tags.is_empty() {
             source.standing.may_object("s3:GetObjectTagging", source.key.as_str(), source.version).await?;
             standing.may_new_object("s3:PutObjectTagging", key.as_str()).await?;
         }
-        match codec.objects.copy(source.bucket(), &original, &bucket, &key, attributes, &condition).await {
+        let copied = if sealing.is_that_of(original.encryption.as_ref()) {
+            codec.objects.copy(source.bucket(), &original, &bucket, &key, attributes, &condition).await
+        } else {
+            let (from, version) = (source.bucket(), Some(original.version));
+            let mut reader = match codec.objects.open_version(from, &source.key, version).await {
+                Ok(reader) if reader.info.lsn == original.lsn => reader,
+                Ok(_) | Err(ObjectError::NoSuchKey(_) | ObjectError::NoSuchVersion { .. }) => continue,
+                Err(e) => return Err(e.into()),
+            };
+            reader.unlock(unlocking.as_ref())?;
+            codec.objects.copy_sealed(&reader, &bucket, &key, &sealing, attributes, &condition).await
+        };
+        match copied {
             Err(ObjectError::Contended) => {}
             other => {
                 let copy = other?;
                 let mut output = output(&copy, &bucket);
                 output.expiration = classes::expiration(&codec.objects, &bucket, &copy).await?;
                 output.copy_source_version_id = versions::told(source.bucket(), original.version);
-                return Ok(S3Response::new(output));
+                let headers = encryption::written(copy.encryption.as_ref(), customer.as_ref());
+                return Ok(S3Response::with_headers(output, headers));
             }
         }
     }
@@ -126,7 +148,7 @@ fn attributes(
     input: &CopyObjectInput,
     headers: &HeaderMap,
     original: &ObjectInfo,
-    is_same: bool,
+    changes_nothing: bool,
 ) -> Result<Attributes, Refusal> {
     let replaces = |directive: Option<&str>, what: &str| match directive {
         None | Some("COPY") => Ok(false),
@@ -135,7 +157,7 @@ fn attributes(
     };
     let metadata = replaces(input.metadata_directive.as_ref().map(|d| d.as_str()), "metadata")?;
     let tagging = replaces(input.tagging_directive.as_ref().map(|d| d.as_str()), "tagging")?;
-    if is_same && !metadata && input.storage_class.is_none() {
+    if changes_nothing && !metadata {
         return Err(Refusal::invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the \
              object's metadata, storage class, website redirect location or encryption attributes.",

@@ -5,6 +5,7 @@ use s3s::dto::{self, CreateMultipartUploadInput, CreateMultipartUploadOutput};
 use s3s::{S3Request, S3Response};
 
 use crate::codec::{Answer, Circumstances, Codec};
+use crate::encryption;
 use crate::fault::Refusal;
 use crate::{acl, classes, convert, lock};
 
@@ -16,6 +17,9 @@ pub(crate) async fn call(
     let (input, headers) = (request.input, request.headers);
     let key = convert::key(&input.key)?;
     let options = options(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
+    let asked = encryption::asked(&headers, &arrival, &bucket)?;
+    let sealing = codec.objects.sealing(&bucket, &asked).await?;
+    let options = UploadOptions { asked, ..options };
     let mut attributes =
         convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
     attributes.acl = acl::of_new_object(&arrival, &bucket, &headers)?;
@@ -23,7 +27,9 @@ pub(crate) async fn call(
     attributes.storage_class = classes::asked(input.storage_class.as_ref())?;
     let end = codec.objects.upload_end(&bucket, &key, codec.now()).await?;
     let id = codec.objects.create_upload(&bucket, &key, attributes, options.clone()).await?;
-    Ok(S3Response::new(CreateMultipartUploadOutput {
+    let customer = encryption::customer_key(&headers, &arrival)?;
+    let said = encryption::written(sealing.encryption(), customer.as_ref());
+    let output = CreateMultipartUploadOutput {
         bucket: Some(bucket.name.to_string()),
         key: Some(key.to_string()),
         upload_id: Some(id.to_string()),
@@ -32,7 +38,8 @@ pub(crate) async fn call(
         checksum_algorithm: options.algorithm.map(|a| dto::ChecksumAlgorithm::from_static(a.name())),
         checksum_type: options.algorithm.map(|_| convert::checksum_type(options.composite)),
         ..Default::default()
-    }))
+    };
+    Ok(S3Response::with_headers(output, said))
 }
 
 /// How the object is to be checked. S3's defaults: composite for CRC32, CRC32C and the SHAs, of the
@@ -60,7 +67,7 @@ fn options(
             return Err(Refusal::invalid_request(message));
         }
     };
-    Ok(UploadOptions { algorithm, composite })
+    Ok(UploadOptions { algorithm, composite, ..UploadOptions::default() })
 }
 
 #[cfg(test)]

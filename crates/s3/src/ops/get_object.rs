@@ -16,19 +16,22 @@ use s3s::{S3Request, S3Response, StdError};
 
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, set_checksums};
+use crate::encryption;
 use crate::fault::Refusal;
 use crate::lock::set_lock;
 use crate::{classes, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
-    let bucket = request.bucket()?;
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let customer = encryption::customer_key(&request.headers, &arrival)?;
     let input = request.input;
     let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
-    let reader = match codec.objects.open_version(&bucket, &key, version).await {
+    let mut reader = match codec.objects.open_version(&bucket, &key, version).await {
         Ok(reader) => reader,
         Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
     };
+    reader.unlock(customer.as_ref())?;
     let info = &reader.info;
     let conditions = ReadConditions {
         if_match: input.if_match.as_ref(),
@@ -80,7 +83,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> A
         ("content-language", input.response_content_language.is_some()),
         ("expires", input.response_expires.is_some()),
     ];
-    let headers = convert::kept_headers(info, &overridden);
+    let mut headers = convert::kept_headers(info, &overridden);
+    headers.extend(encryption::read(info.encryption.as_ref(), customer.as_ref()));
     Ok(S3Response::with_headers(output, headers))
 }
 

@@ -1,6 +1,6 @@
 //! GetObjectAttributes: ETag, checksum, parts, class and size in one answer.
 
-use headwater_objects::PartInfo;
+use headwater_objects::{PartInfo, check_customer_key};
 use s3s::dto::{
     Checksum, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, ObjectPart,
     StorageClass,
@@ -9,13 +9,14 @@ use s3s::{S3Request, S3Response};
 
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
-use crate::versions;
+use crate::{encryption, versions};
 
 pub(crate) async fn call(
     codec: &Codec,
     request: S3Request<GetObjectAttributesInput>,
 ) -> Answer<GetObjectAttributesOutput> {
-    let bucket = request.bucket()?;
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let customer = encryption::customer_key(&request.headers, &arrival)?;
     let input = request.input;
     let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
@@ -28,6 +29,7 @@ pub(crate) async fn call(
         Ok(info) => info,
         Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
     };
+    check_customer_key(info.encryption.as_ref(), customer.as_ref())?;
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(convert::time(info.modified)),
         version_id: versions::told(&bucket, info.version),

@@ -1,16 +1,19 @@
 //! HeadObject: what GetObject would say, without the body.
 
+use headwater_objects::check_customer_key;
 use s3s::dto::{HeadObjectInput, HeadObjectOutput};
 use s3s::{S3Request, S3Response};
 
 use super::get_object::{content_range, served};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, set_checksums};
+use crate::encryption;
 use crate::lock::set_lock;
 use crate::{classes, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
-    let bucket = request.bucket()?;
+    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let customer = encryption::customer_key(&request.headers, &arrival)?;
     let input = request.input;
     let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
@@ -18,6 +21,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
         Ok(info) => info,
         Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
     };
+    check_customer_key(info.encryption.as_ref(), customer.as_ref())?;
     let conditions = ReadConditions {
         if_match: input.if_match.as_ref(),
         if_none_match: input.if_none_match.as_ref(),
@@ -59,6 +63,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
         output.checksum_type = Some(convert::checksum_type(info.checksums.composite));
     }
     let mut headers = convert::kept_headers(&info, &[]);
+    headers.extend(encryption::read(info.encryption.as_ref(), customer.as_ref()));
     let overrides = [
         ("cache-control", &input.response_cache_control),
         ("content-disposition", &input.response_content_disposition),

@@ -5,6 +5,7 @@ pub(crate) mod accelerate;
 pub(crate) mod analytics;
 pub(crate) mod bucket_acl;
 pub(crate) mod bucket_cors;
+pub(crate) mod bucket_encryption;
 pub(crate) mod bucket_lifecycle;
 pub(crate) mod bucket_logging;
 pub(crate) mod bucket_notification;

@@ -8,7 +8,7 @@ use crate::acl;
 use crate::body::Declared;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
-use crate::{classes, lock, versions};
+use crate::{classes, encryption, lock, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
@@ -24,6 +24,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
     attributes.lock = lock::said!(input).read(&arrival, &bucket, &input.key, codec.now()).await?;
     attributes.storage_class = classes::asked(input.storage_class.as_ref())?;
     lock::require_checksum(&bucket, &attributes.lock, &headers)?;
+    let asked = encryption::asked(&headers, &arrival, &bucket)?;
+    let sealing = codec.objects.sealing(&bucket, &asked).await?;
     if condition != Condition::Anything {
         // What fails now need not be sent; the commit asks again.
         let etag = match codec.objects.head(&bucket, &key).await {
@@ -33,8 +35,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
         };
         condition.check(&key, etag.as_deref())?;
     }
-    let class = attributes.storage_class;
-    let body = declared.stage(&codec.objects, (&bucket, 1), &arrival, class, input.body).await?;
+    let lies = (attributes.storage_class, &sealing);
+    let body = declared.stage(&codec.objects, (&bucket, 1), &arrival, lies, input.body).await?;
     let info = codec.objects.put(&bucket, &key, &body, attributes, &condition).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(convert::etag(&info.etag)),
@@ -44,5 +46,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
         ..Default::default()
     };
     set_checksums!(output, info.checksums.values);
-    Ok(S3Response::new(output))
+    let customer = encryption::customer_key(&headers, &arrival)?;
+    let headers = encryption::written(info.encryption.as_ref(), customer.as_ref());
+    Ok(S3Response::with_headers(output, headers))
 }

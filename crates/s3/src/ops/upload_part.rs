@@ -7,6 +7,7 @@ use s3s::{S3Request, S3Response};
 use crate::body::Declared;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, set_checksums};
+use crate::encryption;
 use crate::fault::Refusal;
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
@@ -19,12 +20,15 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartInput>) -> 
     let mut declared = Declared::read(&headers, input.content_length, input.content_md5, checksum, named)?;
     let upload = codec.objects.upload(&bucket, &key, id).await?;
     declared.also(upload.options.algorithm);
-    let class = upload.attributes.storage_class;
-    let body = declared.stage(&codec.objects, (&bucket, 0), &arrival, class, input.body).await?;
+    let customer = encryption::customer_key(&headers, &arrival)?;
+    let sealing = codec.objects.sealing_of_part(&upload, customer.as_ref()).map_err(encryption::of_part)?;
+    let lies = (upload.attributes.storage_class, &sealing);
+    let body = declared.stage(&codec.objects, (&bucket, 0), &arrival, lies, input.body).await?;
     let part = codec.objects.put_part(&bucket, &key, id, number, &body).await?;
     let mut output = UploadPartOutput { e_tag: Some(convert::etag(&part.etag)), ..Default::default() };
     set_checksums!(output, told(&part, &upload));
-    Ok(S3Response::new(output))
+    let headers = encryption::read(upload.encryption.as_ref(), customer.as_ref());
+    Ok(S3Response::with_headers(output, headers))
 }
 
 /// A part's number.

@@ -11,6 +11,7 @@ use s3s::{S3Request, S3Response};
 use super::{copy_object, upload_part};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, Verdict, set_checksums};
+use crate::encryption;
 use crate::fault::Refusal;
 use crate::versions;
 
@@ -24,10 +25,13 @@ pub(crate) async fn call(
     let number = upload_part::number(input.part_number)?;
     let upload = codec.objects.upload(&bucket, &key, id).await?;
     let source = copy_object::source(codec, &arrival, &headers, &input.copy_source).await?;
-    let reader = match codec.objects.open_version(source.bucket(), &source.key, source.version).await {
+    let customer = encryption::customer_key(&headers, &arrival)?;
+    let sealing = codec.objects.sealing_of_part(&upload, customer.as_ref()).map_err(encryption::of_part)?;
+    let mut reader = match codec.objects.open_version(source.bucket(), &source.key, source.version).await {
         Ok(reader) => reader,
         Err(e) => return Err(source.unread(codec, e).await),
     };
+    reader.unlock(encryption::source_key(&headers, &arrival)?.as_ref())?;
     let conditions = ReadConditions {
         if_match: input.copy_source_if_match.as_ref(),
         if_none_match: input.copy_source_if_none_match.as_ref(),
@@ -43,7 +47,7 @@ pub(crate) async fn call(
     let _room = codec.objects.claim(&bucket, 0, length).await?;
     let body = codec
         .objects
-        .stage_for(upload.attributes.storage_class, reader.stream(range).boxed(), &wanted)
+        .stage_for(upload.attributes.storage_class, reader.stream(range).boxed(), &wanted, &sealing)
         .await?;
     if body.size != length {
         return Err(ObjectError::Body("the source ended early".into()).into());
@@ -55,11 +59,13 @@ pub(crate) async fn call(
         ..Default::default()
     };
     set_checksums!(result, upload_part::told(&part, &upload));
-    Ok(S3Response::new(UploadPartCopyOutput {
+    let output = UploadPartCopyOutput {
         copy_part_result: Some(result),
         copy_source_version_id: versions::told(source.bucket(), reader.info.version),
         ..Default::default()
-    }))
+    };
+    let headers = encryption::read(upload.encryption.as_ref(), customer.as_ref());
+    Ok(S3Response::with_headers(output, headers))
 }
 
 /// The bytes that `x-amz-copy-source-range` names: `bytes=first-last`, both within the source.

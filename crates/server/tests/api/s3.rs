@@ -279,7 +279,7 @@ async fn what_is_not_done_is_said() {
     refused(&fixture.s3("GET", &format!("/{b}?website"), &[], "").await, 501, "NotImplemented");
     refused(&fixture.s3("GET", &format!("/{b}?replication"), &[], "").await, 501, "NotImplemented");
     let encrypted =
-        fixture.s3("PUT", &format!("/{b}/k"), &[("x-amz-server-side-encryption", "AES256")], "x").await;
+        fixture.s3("PUT", &format!("/{b}/k"), &[("x-amz-server-side-encryption", "aws:kms:dsse")], "x").await;
     refused(&encrypted, 501, "NotImplemented");
     let public = fixture.s3("PUT", &format!("/{b}/k"), &[("x-amz-acl", "public-read")], "x").await;
     refused(&public, 400, "AccessControlListNotSupported");

@@ -31,7 +31,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::Seams;
 
@@ -197,21 +196,20 @@ pub struct Problem {
 /// # Errors
 /// When the directory is in use or can't be read at all; damage is reported, not an error.
 pub fn verify(dir: &Path) -> Result<VerifyReport, OpenError> {
-    let nothing = Key::from_bytes(Bytes::new());
-    verify::verify(dir, KeyRange { start: nothing.clone(), end: Some(nothing) }, |_| Vec::new())
+    verify::verify(dir, Vec::new(), |_| Vec::new())
 }
 
 /// The same, for a store whose facts name things that lie elsewhere: while the directory is still locked,
-/// `also` is shown every key that begins with `listed`, and its problems join the report. Blocking.
+/// `also` is shown every key that begins with one of `listed`, and its problems join the report. Blocking.
 ///
 /// # Errors
 /// As [`verify`].
 pub fn verify_also(
     dir: &Path,
-    listed: &Key,
+    listed: &[Key],
     also: impl FnOnce(&BTreeSet<Key>) -> Vec<Problem>,
 ) -> Result<VerifyReport, OpenError> {
-    verify::verify(dir, KeyRange::prefix(listed), also)
+    verify::verify(dir, listed.iter().map(KeyRange::prefix).collect(), also)
 }
 
 /// What a repair would lose, or has lost.

@@ -37,7 +37,7 @@ pub(crate) const GAPS_FILE: &str = "GAPS";
 /// keys in `listed` and may add what it finds wrong with what they name.
 pub(crate) fn verify(
     dir: &Path,
-    listed: KeyRange,
+    listed: Vec<KeyRange>,
     also: impl FnOnce(&BTreeSet<Key>) -> Vec<Problem>,
 ) -> Result<VerifyReport, OpenError> {
     let _lock = lock(dir)?;
@@ -71,8 +71,8 @@ struct Named {
     /// Those that make segments live.
     segments: BTreeMap<Key, Bytes>,
     /// What the caller wants listed.
-    listed: KeyRange,
-    /// The keys in that range.
+    listed: Vec<KeyRange>,
+    /// The keys in those ranges.
     keys: BTreeSet<Key>,
 }
 
@@ -82,7 +82,7 @@ impl Named {
         let copy = || Key::from_bytes(Bytes::copy_from_slice(key.as_bytes()));
         if key.reader().kind() == Some(Kind(kinds::SEGMENT)) {
             self.segments.insert(copy(), Bytes::copy_from_slice(value));
-        } else if self.listed.contains(key) {
+        } else if self.listed.iter().any(|range| range.contains(key)) {
             self.keys.insert(copy());
         }
     }

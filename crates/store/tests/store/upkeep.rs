@@ -173,7 +173,7 @@ async fn verify_knows_what_only_the_journal_says() {
     copy_dir(index.path(), &dir.path().join("index"));
 
     let prefix = headwater_store::Key::of(headwater_store::Kind(0x0f01)).build();
-    let report = embedded::verify_also(dir.path(), &prefix, |keys| {
+    let report = embedded::verify_also(dir.path(), &[prefix], |keys| {
         assert!(keys.contains(&key(2_000)) && keys.contains(&key(4)) && !keys.contains(&key(3)));
         vec![embedded::Problem { file: "elsewhere".into(), position: 7, what: "is missing".into() }]
     });
