@@ -167,7 +167,12 @@ impl<'a> Merge<'a> {
             let plain = self.plain.peek(self.snapshot).await?.map(row_of).transpose()?;
             let row = self.rows.peek(self.snapshot).await?.map(row_of).transpose()?;
             match (plain, row) {
-                (Some((_, copy)), _) if copy.record.seq.is_some() => self.plain.pop(),
+                // A copy of a row that was met, or is next. Later ones wait: a prefix may pass over them.
+                (Some((key, copy)), row)
+                    if copy.record.seq.is_some() && row.as_ref().is_none_or(|row| *key <= row.0) =>
+                {
+                    self.plain.pop();
+                }
                 (Some(plain), Some(row)) if plain.0 < row.0 => {
                     self.plain.pop();
                     return Ok(Some(plain));
