@@ -169,7 +169,7 @@ impl<'a> Merge<'a> {
             match (plain, row) {
                 // A copy of a row that was met, or is next. Later ones wait: a prefix may pass over them.
                 (Some((key, copy)), row)
-                    if copy.record.seq.is_some() && row.as_ref().is_none_or(|row| *key <= row.0) =>
+                    if copy.record.seq.is_some() && row.as_ref().is_none_or(|row| key <= row.0) =>
                 {
                     self.plain.pop();
                 }
