@@ -167,7 +167,12 @@ impl<'a> Merge<'a> {
             let plain = self.plain.peek(self.snapshot).await?.map(row_of).transpose()?;
             let row = self.rows.peek(self.snapshot).await?.map(row_of).transpose()?;
             match (plain, row) {
-                (Some((_, copy)), _) if copy.record.seq.is_some() => self.plain.pop(),
+                // Copies are passed over as far as their rows, not ahead of them: a prefix skips both.
+                (Some((key, copy)), row)
+                    if copy.record.seq.is_some() && row.as_ref().is_none_or(|row| key <= row.0) =>
+                {
+                    self.plain.pop();
+                }
                 (Some(plain), Some(row)) if plain.0 < row.0 => {
                     self.plain.pop();
                     return Ok(Some(plain));
