@@ -136,6 +136,10 @@ def test_multipart_uploads(sealing, s3, bucket, kind):
     border = 5 * MIB
     across = s3.get_object(Bucket=bucket, Key="m", Range=f"bytes={border - 5}-{border + PIECE + 5}", **read)
     assert across["Body"].read() == whole[border - 5 : border + PIECE + 6]
+    if kind == "customer":
+        # boto3 does not encode the key for this one operation.
+        digest = base64.b64encode(hashlib.md5(KEY).digest()).decode()
+        read = {**read, "SSECustomerKey": base64.b64encode(KEY).decode(), "SSECustomerKeyMD5": digest}
     attributes = s3.get_object_attributes(
         Bucket=bucket, Key="m", ObjectAttributes=["ObjectSize", "ObjectParts", "ETag"], **read
     )

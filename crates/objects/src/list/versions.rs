@@ -167,7 +167,7 @@ impl<'a> Merge<'a> {
             let plain = self.plain.peek(self.snapshot).await?.map(row_of).transpose()?;
             let row = self.rows.peek(self.snapshot).await?.map(row_of).transpose()?;
             match (plain, row) {
-                // A copy of a row that was met, or is next. Later ones wait: a prefix may pass over them.
+                // Copies are passed over as far as their rows, not ahead of them: a prefix skips both.
                 (Some((key, copy)), row)
                     if copy.record.seq.is_some() && row.as_ref().is_none_or(|row| key <= row.0) =>
                 {
