@@ -181,9 +181,9 @@ impl World {
         let upload = async move {
             let options = UploadOptions::default();
             let id = objects.create_upload(&bucket, &name, Attributes::default(), options).await?;
-            let staged = objects.stage_bytes(given, false).await?;
+            let staged = objects.stage_bytes(&bucket, given, false).await?;
             let part = objects.put_part(&bucket, &name, id, 1, &staged).await?;
-            let staged = objects.stage_bytes(left_over, false).await?;
+            let staged = objects.stage_bytes(&bucket, left_over, false).await?;
             objects.put_part(&bucket, &name, id, 2, &staged).await?;
             if is_given_up {
                 objects.abort_upload(&bucket, &name, id).await?;
