@@ -169,13 +169,14 @@ impl Node {
         work.reconcile(Arc::new(telemetry::Upkeep), telemetry::UPKEEP_EVERY);
         let renew = tls.as_ref().map(|tls| work.reconcile(tls.renewal(), front::LOOK_EVERY));
         let door = Arc::new(Door::new(&config, house, backups, seams, work.clone()));
-        let listen = front::listen(listener, tls, door, config.connections_max);
-        work.service("listener", listen.map(Ok).boxed());
+        // Noted before the first answer: who sees the node healthy finds its endpoint.
         let endpoint = endpoint(&config, addr);
         if let Some(data) = &config.data {
             let noted = root::note_endpoint(data, &endpoint);
             noted.map_err(|source| StartError::Data { path: data.clone(), source })?;
         }
+        let listen = front::listen(listener, tls, door, config.connections_max);
+        work.service("listener", listen.map(Ok).boxed());
         tracing::info!(%addr, tls = config.tls.is_some(), dev = config.dev, "listening");
         Ok(Self { addr, endpoint, renew, root, data: config.data, work, ground, engines, faces })
     }
