@@ -268,7 +268,6 @@ fn shown_filter(filter: &Filter) -> dto::LifecycleRuleFilter {
         object_size_less_than: filter.smaller_than,
         prefix: filter.prefix.clone(),
         tag: filter.tags.first().map(tag),
-        ..Default::default()
     }
 }
 
@@ -279,7 +278,7 @@ fn shown_expiration(expiration: Expiration) -> dto::LifecycleExpiration {
         Expiration::ExpiredMarkers => (None, None, Some(true)),
         Expiration::Nothing => (None, None, Some(false)),
     };
-    dto::LifecycleExpiration { date, days, expired_object_delete_marker: marker, ..Default::default() }
+    dto::LifecycleExpiration { date, days, expired_object_delete_marker: marker }
 }
 
 fn shown_transition(transition: &Transition) -> dto::Transition {

@@ -23,6 +23,7 @@ const COPY_BYTES_MAX: u64 = 5 << 30;
 /// How often the source is read again when it was replaced under our hands.
 const SOURCE_TRIES_MAX: usize = 4;
 
+#[expect(clippy::too_many_lines, reason = "one attempt after another at one source, told in order")]
 pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
     let (bucket, arrival, standing) = (request.bucket()?, request.arrival()?, request.standing()?);
     let (input, headers) = (request.input, request.headers);

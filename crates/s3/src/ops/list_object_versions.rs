@@ -95,6 +95,5 @@ fn version(
         checksum_type: Some(convert::checksum_type(info.checksums.composite)),
         owner: Some(convert::object_owner(arrival, info)),
         restore_status: if restores { classes::restore_status(info) } else { None },
-        ..Default::default()
     }
 }

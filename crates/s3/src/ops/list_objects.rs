@@ -74,7 +74,6 @@ fn object(info: &ObjectInfo, encoded: bool, asked: Option<&Arrival>, restores: b
         checksum_type: Some(convert::checksum_type(info.checksums.composite)),
         owner: asked.map(|arrival| convert::object_owner(arrival, info)),
         restore_status: if restores { classes::restore_status(info) } else { None },
-        ..Default::default()
     }
 }
 

@@ -42,6 +42,7 @@ impl Arriving {
     ///
     /// # Errors
     /// When the content type names no boundary: the body comes back to be drained.
+    #[expect(clippy::result_large_err, reason = "the body goes back to who drains it; once a form")]
     pub(super) fn new(
         head: &Parts,
         body: Incoming,
