@@ -307,19 +307,12 @@ impl Objects {
         tags: Option<BTreeMap<String, String>>,
     ) -> Result<(), ObjectError> {
         let key = keys::bucket_tags(bucket.incarnation);
-        for _ in 0..TRIES_MAX {
-            let commit = Commit::new().expect_present(keys::guard(bucket.incarnation));
-            let commit = match &tags {
-                Some(tags) => commit.put(key.clone(), encode(&TagsRecord { tags: tags.clone() })),
-                None => commit.delete(key.clone()),
-            };
-            match self.store.commit(commit).await {
-                Ok(_) => return Ok(()),
-                Err(CommitError::Conflict(_)) => self.same_bucket(bucket).await?,
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Err(ObjectError::Contended)
+        let value = tags.map(|tags| encode(&TagsRecord { tags }));
+        self.write_guarded(bucket, &|commit| match &value {
+            Some(value) => commit.put(key.clone(), value.clone()),
+            None => commit.delete(key.clone()),
+        })
+        .await
     }
 
     /// Changes what the bucket seals bodies with by itself. Holds for bodies staged from then on; those

@@ -254,7 +254,7 @@ impl Objects {
     ) -> Result<(), ObjectError> {
         let key = keys::bucket_config(bucket.incarnation, what.number(), id);
         let value = encode(&ConfigRecord { document: document.to_vec().into() });
-        self.write_config(bucket, &|commit| commit.put(key.clone(), value.clone())).await
+        self.write_guarded(bucket, &|commit| commit.put(key.clone(), value.clone())).await
     }
 
     /// Removes a configuration, whether or not it is there.
@@ -268,10 +268,11 @@ impl Objects {
         id: &str,
     ) -> Result<(), ObjectError> {
         let key = keys::bucket_config(bucket.incarnation, what.number(), id);
-        self.write_config(bucket, &|commit| commit.delete(key.clone()).freeing()).await
+        self.write_guarded(bucket, &|commit| commit.delete(key.clone()).freeing()).await
     }
 
-    async fn write_config(
+    /// Commits a change of facts that hang on the bucket, while the bucket stands.
+    pub(crate) async fn write_guarded(
         &self,
         bucket: &Bucket,
         change: &(dyn Fn(Commit) -> Commit + Send + Sync),
