@@ -26,9 +26,16 @@ impl Codec {
     }
 }
 
-/// The status of an answer whose operation has several: the codec knows one.
+/// The status an operation chose: the library writes one of its own and drops it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status(pub(crate) http::StatusCode);
+
+fn with_its_status<T>(mut answer: S3Response<T>) -> S3Response<T> {
+    if let Some(status) = answer.status {
+        answer.extensions.insert(Status(status));
+    }
+    answer
+}
 
 /// What an operation answers.
 pub(crate) type Answer<T> = Result<S3Response<T>, Refusal>;
@@ -64,7 +71,7 @@ macro_rules! operations {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 let (arrival, standing) = (request.arrival()?, request.standing().ok());
                 match $call(self, request).await {
-                    Ok(answer) => Ok(answer),
+                    Ok(answer) => Ok(with_its_status(answer)),
                     Err(refusal) => {
                         let refusal = match standing {
                             Some(standing) => standing.veil(refusal).await,

@@ -1,7 +1,7 @@
 //! Version ids between S3's answers and the engine, and what S3 says of delete markers.
 
 use headwater_base::Timestamp;
-use headwater_objects::{Bucket, ObjectError, ObjectKey, Objects, VersionId, Versioning};
+use headwater_objects::{Bucket, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId, Versioning};
 use http::{HeaderName, HeaderValue};
 use s3s::dto::TimestampFormat;
 
@@ -27,6 +27,19 @@ pub(crate) fn asked(version: Option<&str>) -> Result<Option<VersionId>, Refusal>
 pub(crate) fn told(bucket: &Bucket, version: VersionId) -> Option<String> {
     let is_told = !version.is_null() || bucket.versioning != Versioning::Never;
     is_told.then(|| version.to_string())
+}
+
+/// What is known of a version, the newest if none is asked for.
+pub(crate) async fn info(
+    objects: &Objects,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<ObjectInfo, Refusal> {
+    match objects.head_version(bucket, key, version).await {
+        Ok(info) => Ok(info),
+        Err(error) => Err(unread(objects, bucket, key, error).await),
+    }
 }
 
 /// Why an object can't be read. When its newest version is a delete marker, the answer says so.

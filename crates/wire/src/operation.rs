@@ -34,10 +34,10 @@ pub trait Operation<F>: Send + Sync + 'static {
         input: Self::Input,
     ) -> impl Future<Output = Result<Self::Output, Fault>> + Send;
 
-    /// About how many bytes an answer's body has, where that may be many: it is written into a buffer of
-    /// this size then, not into one that grows under it.
-    fn answer_bytes(_: &Self::Output) -> usize {
-        0
+    /// Writes the answer's body. An operation whose answers may be large writes them where they hold up
+    /// nobody else's requests.
+    fn encode(codec: Codec, output: Self::Output) -> impl Future<Output = Result<Bytes, Fault>> + Send {
+        async move { codec.encode(&output) }
     }
 }
 
@@ -133,23 +133,8 @@ async fn run<F, O: Operation<F>>(face: &F, cx: &Context, codec: Codec, body: Byt
     let access = O::access(face, cx, &input)?;
     cx.authority.check(&cx.caller, &access, None).await?;
     let output = O::call(face, cx, input).await?;
-    let bytes = O::answer_bytes(&output);
-    let body = match bytes {
-        0..WRITTEN_ASIDE_BYTES_MIN => codec.encode_within(&output, bytes)?,
-        _ => aside(move || codec.encode_within(&output, bytes)).await?,
-    };
+    let body = O::encode(codec, output).await?;
     Ok(answer::whole(StatusCode::OK, codec.content_type(), body))
-}
-
-/// Answers from this size on are written on the blocking pool: ten mebibytes take milliseconds, and whoever
-/// reads a backlog would have the requests of all others wait that long, again and again.
-const WRITTEN_ASIDE_BYTES_MIN: usize = 256 << 10;
-
-async fn aside(encode: impl FnOnce() -> Result<Bytes, Fault> + Send + 'static) -> Result<Bytes, Fault> {
-    tokio::task::spawn_blocking(encode).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "an answer could not be written");
-        Err(Fault::server("InternalFailure", "the answer could not be written"))
-    })
 }
 
 async fn run_events<F, O: EventOperation<F>>(
@@ -240,7 +225,7 @@ mod tests {
         }
     }
 
-    /// Says that its answers are large.
+    /// Writes its answers itself.
     struct Recite;
     impl Operation<()> for Recite {
         const NAME: &'static str = "Recite";
@@ -252,8 +237,8 @@ mod tests {
         async fn call((): &(), _: &Context, input: Name) -> Result<Greeting, Fault> {
             Ok(Greeting { text: input.name.repeat(100_000) })
         }
-        fn answer_bytes(output: &Greeting) -> usize {
-            output.text.len()
+        async fn encode(codec: Codec, output: Greeting) -> Result<Bytes, Fault> {
+            codec.encode_within(&output, output.text.len())
         }
     }
 
@@ -320,7 +305,6 @@ mod tests {
     #[tokio::test]
     async fn a_large_answer_is_the_same_in_both_protocols() {
         let wanted = "ada".repeat(100_000);
-        assert!(wanted.len() > WRITTEN_ASIDE_BYTES_MIN);
         for codec in [Codec::Json11, Codec::Cbor] {
             let body = codec.encode(&serde_json::json!({"Name": "ada"})).unwrap();
             let (status, _, _, body) = ask("Test_1.Recite", codec.content_type(), &body).await;

@@ -13,6 +13,8 @@ class Writer(processor.RecordProcessorBase):
     def initialize(self, initialize_input):
         self.shard = initialize_input.shard_id
         self.out = open(f"{os.environ['PROCESSED']}.{os.getpid()}", "a")
+        self.out.write(f"began {self.shard}\n")
+        self.out.flush()
 
     def process_records(self, process_records_input):
         for record in process_records_input.records:

@@ -1,7 +1,9 @@
 //! GetRecords: what follows an iterator, and an iterator for what follows that.
 
+use bytes::Bytes;
 use headwater_streams::{Shard, ShardRead, Stream, StreamError};
-use headwater_wire::{Access, Context, Fault, Operation};
+use headwater_wire::{Access, Codec, Context, Fault, Operation};
+use headwater_work::Work;
 
 use crate::checks::Checks;
 use crate::cursor::Cursor;
@@ -64,13 +66,23 @@ impl Operation<State> for GetRecords {
         answer(state, cx, &stream, shard, read).await
     }
 
-    fn answer_bytes(output: &GetRecordsOutput) -> usize {
-        let of =
-            |record: &RecordOutput| record.data.0.len() + record.partition_key.len() + RECORD_MEMBERS_BYTES;
-        output.records.iter().map(of).sum::<usize>() + ANSWER_MEMBERS_BYTES
+    /// Large answers are written on the blocking pool: ten mebibytes take milliseconds, and whoever reads a
+    /// backlog would have the requests of all others wait that long, again and again.
+    async fn encode(codec: Codec, output: GetRecordsOutput) -> Result<Bytes, Fault> {
+        match answer_bytes(&output) {
+            bytes @ 0..WRITTEN_ASIDE_BYTES_MIN => codec.encode_within(&output, bytes),
+            bytes => Work::blocking(move || codec.encode_within(&output, bytes)).await,
+        }
     }
 }
 
+/// About how many bytes an answer has.
+fn answer_bytes(output: &GetRecordsOutput) -> usize {
+    let of = |record: &RecordOutput| record.data.0.len() + record.partition_key.len() + RECORD_MEMBERS_BYTES;
+    output.records.iter().map(of).sum::<usize>() + ANSWER_MEMBERS_BYTES
+}
+
+const WRITTEN_ASIDE_BYTES_MIN: usize = 256 << 10;
 /// What a record takes in an answer beside its data and key, and an answer beside its records.
 const RECORD_MEMBERS_BYTES: usize = 160;
 const ANSWER_MEMBERS_BYTES: usize = 1024;

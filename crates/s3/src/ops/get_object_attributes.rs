@@ -25,10 +25,7 @@ pub(crate) async fn call(
         let mut listed = input.object_attributes.iter().flat_map(|list| list.as_str().split(','));
         listed.any(|attribute| attribute.trim() == name)
     };
-    let info = match codec.objects.head_version(&bucket, &key, version).await {
-        Ok(info) => info,
-        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
-    };
+    let info = versions::info(&codec.objects, &bucket, &key, version).await?;
     check_customer_key(info.encryption.as_ref(), customer.as_ref())?;
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(convert::time(info.modified)),

@@ -17,10 +17,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
     let input = request.input;
     let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
-    let info = match codec.objects.head_version(&bucket, &key, version).await {
-        Ok(info) => info,
-        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
-    };
+    let info = versions::info(&codec.objects, &bucket, &key, version).await?;
     check_customer_key(info.encryption.as_ref(), customer.as_ref())?;
     let conditions = ReadConditions {
         if_match: input.if_match.as_ref(),

@@ -12,10 +12,7 @@ pub(crate) async fn get(codec: &Codec, request: S3Request<GetObjectAclInput>) ->
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
     let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
-    let info = match codec.objects.head_version(&bucket, &key, version).await {
-        Ok(info) => info,
-        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
-    };
+    let info = versions::info(&codec.objects, &bucket, &key, version).await?;
     // Where lists do not count, everything is the bucket owner's, whatever was said when it was put.
     let list = info.attributes.acl.filter(|_| bucket.access.acls_count());
     let owner = list.as_ref().map_or_else(|| acl::bucket_owner(&arrival, &bucket), |list| list.owner.clone());
@@ -31,10 +28,7 @@ pub(crate) async fn put(codec: &Codec, request: S3Request<PutObjectAclInput>) ->
     let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
     let bucket_owner = acl::bucket_owner(&arrival, &bucket);
-    let info = match codec.objects.head_version(&bucket, &key, version).await {
-        Ok(info) => info,
-        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
-    };
+    let info = versions::info(&codec.objects, &bucket, &key, version).await?;
     let owner = info.attributes.acl.map_or_else(|| bucket_owner.clone(), |list| list.owner);
     let asked = Asked::of(&request.headers)?;
     let list = match (request.input.access_control_policy, asked) {

@@ -18,10 +18,7 @@ pub(crate) async fn get(
     lock::require(&bucket)?;
     let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
-    let info = match codec.objects.head_version(&bucket, &key, version).await {
-        Ok(info) => info,
-        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
-    };
+    let info = versions::info(&codec.objects, &bucket, &key, version).await?;
     let hold = info.attributes.lock.hold.ok_or_else(Refusal::no_object_lock)?;
     let legal_hold = ObjectLockLegalHold { status: Some(lock::hold_status(hold)) };
     Ok(S3Response::new(GetObjectLegalHoldOutput { legal_hold: Some(legal_hold) }))

@@ -18,10 +18,7 @@ pub(crate) async fn get(
     lock::require(&bucket)?;
     let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
-    let info = match codec.objects.head_version(&bucket, &key, version).await {
-        Ok(info) => info,
-        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
-    };
+    let info = versions::info(&codec.objects, &bucket, &key, version).await?;
     let retention = info.attributes.lock.retention.ok_or_else(Refusal::no_object_lock)?;
     Ok(S3Response::new(GetObjectRetentionOutput { retention: Some(lock::shown(retention)) }))
 }

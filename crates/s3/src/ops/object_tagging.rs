@@ -18,14 +18,9 @@ pub(crate) async fn get(
     let bucket = request.bucket()?;
     let version = versions::asked(request.input.version_id.as_deref())?;
     let key = convert::key(&request.input.key)?;
-    match codec.objects.head_version(&bucket, &key, version).await {
-        Ok(info) => {
-            let version_id = versions::told(&bucket, info.version);
-            let tag_set = tags::to_xml(info.attributes.tags);
-            Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id }))
-        }
-        Err(e) => Err(versions::unread(&codec.objects, &bucket, &key, e).await),
-    }
+    let info = versions::info(&codec.objects, &bucket, &key, version).await?;
+    let version_id = versions::told(&bucket, info.version);
+    Ok(S3Response::new(GetObjectTaggingOutput { tag_set: tags::to_xml(info.attributes.tags), version_id }))
 }
 
 pub(crate) async fn put(

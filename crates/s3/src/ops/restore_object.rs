@@ -1,10 +1,11 @@
 //! RestoreObject: a copy of an archived object, brought back for some days.
 
 use headwater_objects::{RestoreBegun, StorageClass};
+use http::StatusCode;
 use s3s::dto::{RestoreObjectInput, RestoreObjectOutput, RestoreRequest};
 use s3s::{S3Request, S3Response};
 
-use crate::codec::{Answer, Circumstances, Codec, Status};
+use crate::codec::{Answer, Circumstances, Codec};
 use crate::fault::Refusal;
 use crate::{convert, versions};
 
@@ -17,17 +18,14 @@ pub(crate) async fn call(
     let (key, version) = (convert::key(&input.key)?, versions::asked(input.version_id.as_deref())?);
     let asked = input.restore_request.ok_or_else(Refusal::malformed_xml)?;
     let days = days(&asked)?;
-    let info = match codec.objects.head_version(&bucket, &key, version).await {
-        Ok(info) => info,
-        Err(e) => return Err(versions::unread(&codec.objects, &bucket, &key, e).await),
-    };
+    let info = versions::info(&codec.objects, &bucket, &key, version).await?;
     check_tier(&asked, info.attributes.storage_class)?;
     let begun = codec.objects.restore(&bucket, &key, version, days).await?;
-    let mut response = S3Response::new(RestoreObjectOutput::default());
-    if begun == RestoreBegun::Begun {
-        response.extensions.insert(Status(http::StatusCode::ACCEPTED));
-    }
-    Ok(response)
+    let status = match begun {
+        RestoreBegun::Begun => StatusCode::ACCEPTED,
+        RestoreBegun::Extended(_) => StatusCode::OK,
+    };
+    Ok(S3Response::with_status(RestoreObjectOutput::default(), status))
 }
 
 /// For how many days the copy is wanted. A selection from an archive is another thing, which S3 gave up.

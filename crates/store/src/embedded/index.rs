@@ -16,6 +16,7 @@
 
 mod wal;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,28 +145,36 @@ impl Index {
     }
 
     /// Applies the facts of `entries`, in order, in one batch; `applied` becomes their end.
+    ///
+    /// Of several writes to one key only the last is made: the engine would keep the others as older
+    /// versions, and every scan over the key would walk them.
     pub fn apply<'a>(
         &self,
         before: Applied,
         entries: impl Iterator<Item = &'a Effects>,
     ) -> Result<Applied, StoreError> {
-        let mut batch = self.db.batch();
+        let mut rows = BTreeMap::new();
         let mut applied = before;
         for effects in entries {
             if let Some(wiped) = &effects.wiped {
                 applied.generation = wiped.generation;
                 for (key, version, stored) in &wiped.kept {
-                    batch.insert(&self.facts, row_key(applied.generation, key), row(*version, stored));
+                    rows.insert((applied.generation, key), Some((*version, stored)));
                 }
             }
             for fact in &effects.facts {
-                let key = row_key(applied.generation, &fact.key);
-                match &fact.stored {
-                    Some(stored) => batch.insert(&self.facts, key, row(effects.lsn, stored)),
-                    None => batch.remove(&self.facts, key),
-                }
+                let stored = fact.stored.as_ref().map(|stored| (effects.lsn, stored));
+                rows.insert((applied.generation, &fact.key), stored);
             }
             applied.lsn = effects.lsn;
+        }
+        let mut batch = self.db.batch();
+        for ((generation, key), stored) in rows {
+            let key = row_key(generation, key);
+            match stored {
+                Some((version, stored)) => batch.insert(&self.facts, key, row(version, stored)),
+                None => batch.remove(&self.facts, key),
+            }
         }
         self.insert_applied(&mut batch, applied);
         batch.commit().map_err(engine)?;
@@ -493,6 +502,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sequencer::{FactEffect, Wiped};
 
     #[test]
     fn the_bytes_of_version_1() {
@@ -521,6 +531,54 @@ mod tests {
         // As earlier versions wrote it.
         index.facts.remove(FACTS_APPLIED).unwrap();
         assert_eq!(index.applied().unwrap(), at(9));
+    }
+
+    /// An entry that writes `text` to the key `number`, or deletes it.
+    fn entry(lsn: u64, writes: &[(u32, Option<&'static str>)]) -> Effects {
+        let stored = |text: &'static str| Stored { value: text.into(), counter: false };
+        let fact = |&(number, text): &(u32, Option<&'static str>)| FactEffect {
+            key: Key::of(Kind(0x0f00)).u32(number).build(),
+            stored: text.map(stored),
+        };
+        Effects {
+            lsn: Lsn(lsn),
+            time: Timestamp::from_ms(0),
+            once: None,
+            facts: writes.iter().map(fact).collect(),
+            logs: Vec::new(),
+            wiped: None,
+        }
+    }
+
+    #[test]
+    fn of_several_writes_to_a_key_in_a_batch_the_last_stands() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(&dir.path().join("index"), &StoreOptions::small()).unwrap();
+        let mut wipe = entry(4, &[]);
+        let kept = Stored { value: "kept".into(), counter: false };
+        wipe.wiped = Some(Wiped {
+            generation: 1,
+            kept: vec![(Key::of(Kind(0x0f00)).u32(5).build(), Lsn(2), kept)],
+        });
+        let entries = [
+            entry(1, &[(1, Some("old")), (2, Some("old")), (3, None)]),
+            entry(2, &[(1, Some("new")), (2, None), (3, Some("new"))]),
+        ];
+        let applied = index.apply(Applied::default(), entries.iter()).unwrap();
+        assert_eq!(applied, Applied { lsn: Lsn(2), generation: 0 });
+        let shown = |applied: Applied| {
+            let mut rows = Vec::new();
+            let shown = |_, lsn: Lsn, stored: Stored| rows.push((lsn.0, stored.value));
+            index.read_all(applied.generation, shown).unwrap();
+            rows
+        };
+        assert_eq!(shown(applied), [(2, "new".into()), (2, "new".into())]);
+        // Written before a wipe and after it is written twice.
+        let entries = [entry(3, &[(1, Some("before"))]), wipe, entry(5, &[(1, Some("after"))])];
+        let wiped = index.apply(applied, entries.iter()).unwrap();
+        assert_eq!(wiped, Applied { lsn: Lsn(5), generation: 1 });
+        assert_eq!(shown(wiped), [(5, "after".into()), (2, "kept".into())]);
+        assert_eq!(shown(applied), [(3, "before".into()), (2, "new".into())]);
     }
 
     proptest! {

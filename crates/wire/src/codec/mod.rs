@@ -108,8 +108,12 @@ impl Codec {
         self.encode_within(value, 0)
     }
 
-    /// The same for a value that takes about `bytes` in CBOR; base64 in JSON takes a third more.
-    pub(crate) fn encode_within<T: Serialize>(self, value: &T, bytes: usize) -> Result<Bytes, Fault> {
+    /// The same for a value that takes about `bytes` in CBOR, into a buffer that need not grow; base64 in JSON
+    /// takes a third more.
+    ///
+    /// # Errors
+    /// As of [`Codec::encode`].
+    pub fn encode_within<T: Serialize>(self, value: &T, bytes: usize) -> Result<Bytes, Fault> {
         let room = match self {
             Self::Cbor => bytes,
             Self::Json10 | Self::Json11 => bytes + bytes / 3,
