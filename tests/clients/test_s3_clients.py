@@ -83,12 +83,8 @@ def run(site, command, env=None, check=True):
 
 def test_aws_s3_copies_syncs_moves_and_removes(site, bucket, folder_of_files, tmp_path):
     count = len([path for path in folder_of_files.rglob("*") if path.is_file()])
-    # Ten uploads at once starve one another on two cores: botocore waits one second for `100 Continue`, and a
-    # part whose answer came behind that was seen to fail in the CLI itself (KeyError 'ETag').
-    few = tmp_path / "few.ini"
-    few.write_text("[default]\ns3 =\n  max_concurrent_requests = 2\n")
-    calm = site.environment() | {"AWS_CONFIG_FILE": str(few)}
-    site.aws("s3", "sync", folder_of_files, f"s3://{bucket}/tree", env=calm)
+    # The CLI keeps a connection on which an empty file was put, if it may, and mistakes the next answer on it.
+    site.aws("s3", "sync", folder_of_files, f"s3://{bucket}/tree")
     assert len(keys(site, bucket)) == count
     assert site.aws("s3", "sync", folder_of_files, f"s3://{bucket}/tree") == "", "nothing is left to do"
     site.aws("s3", "cp", "--recursive", f"s3://{bucket}/tree", tmp_path / "back")

@@ -40,7 +40,7 @@ use row::Row;
 /// What to measure.
 #[derive(Clone, Debug, Args)]
 pub struct Bench {
-    /// Only rows whose name contains this
+    /// Only groups of rows whose name contains this; no name lists them
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// How many seconds a row of calls runs
@@ -166,6 +166,11 @@ const GROUPS: &[(&str, Measure)] = &[
 
 /// Measures and prints.
 pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
+    let only = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    if !GROUPS.iter().any(|(name, _)| only(name)) {
+        let names: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();
+        bail!("no group of rows is called so; there are: {}", names.join("; "));
+    }
     let seams = Seams::system();
     let scratch = options.scratch.clone().map_or_else(std::env::current_dir, Ok)?;
     let folder = tempfile::Builder::new().prefix(".headwater-bench-").tempdir_in(&scratch);
@@ -175,7 +180,7 @@ pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
     let machine = Arc::new(machine::measure(folder.path(), &seams.clock)?);
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for (index, (name, measure)) in GROUPS.iter().enumerate() {
-        if options.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+        if !only(name) {
             continue;
         }
         spinner.set_message(*name);
@@ -194,6 +199,8 @@ pub async fn run(options: Bench, output: Output) -> anyhow::Result<()> {
             }
         }
         std::fs::remove_dir_all(&place)?;
+        // What this group left to write shall not be in the way of the next.
+        rustix::fs::sync();
     }
     spinner.finish_and_clear();
     let failures: Vec<_> = failed.iter().map(|(name, why)| json!({"row": name, "error": why})).collect();

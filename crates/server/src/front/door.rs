@@ -14,9 +14,9 @@ use headwater_wire::answer::{self, REQUEST_ID};
 use headwater_wire::sigv4::Dialect;
 use headwater_wire::{Answer, Codec, Face, Fault, Outcome};
 use headwater_work::Work;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use tokio::sync::Semaphore;
 
 use super::admit::{Admission, Arrival};
@@ -124,6 +124,7 @@ impl Door {
             arrival: arrival.clone(),
             spelling: Spelling::of(request.headers()),
         };
+        let is_last = is_promised_in_vain(&request);
         let (head, body) = request.into_parts();
         let (service, dialect, response) = match self.routes.find(&head) {
             Route::Face(face) => {
@@ -137,7 +138,11 @@ impl Door {
                 ("none", dialect, spelled(&fault, dialect, &line))
             }
         };
-        self.finish(service, dialect, &line, response)
+        let mut answer = self.finish(service, dialect, &line, response);
+        if is_last {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 
     async fn serve(
@@ -230,6 +235,15 @@ impl Spelling {
             rpc: text(answer::RPC.0) == Some(answer::RPC.1),
         }
     }
+}
+
+/// Whether a client of HTTP/1.1 waits for `100 Continue` before it sends a body that has no bytes: the library
+/// answers such a request at once, with the final status alone. The AWS CLI 1 takes the next answer on that
+/// connection for this one's then, so there must be none.
+fn is_promised_in_vain(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.headers().contains_key(header::EXPECT)
+        && request.body().is_end_stream()
 }
 
 /// HEAD is answered by the head alone. HTTP/1.1 sees to that itself; over HTTP/2 a body would go out.

@@ -156,6 +156,24 @@ async fn a_refused_upload_is_not_asked_for() {
 }
 
 #[tokio::test]
+async fn a_connection_ends_with_an_empty_upload_that_waited_to_be_asked_for() {
+    let fixture = Fixture::start_in_memory().await;
+    let mut stream = TcpStream::connect(fixture.node.addr()).await.unwrap();
+    let head = |more: &str| format!("PUT /bucket/key HTTP/1.1\r\nhost: x\r\n{more}content-length: 0\r\n\r\n");
+    stream.write_all(head("").as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 403");
+    // It is open still: the next request on it is answered, then it is closed.
+    stream.write_all(head("expect: 100-continue\r\n").as_bytes()).await.unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest.matches("HTTP/1.1 403").count(), 1, "{rest}");
+    assert_eq!(rest.matches("connection: close").count(), 1, "{rest}");
+    fixture.node.stop().await;
+}
+
+#[tokio::test]
 async fn a_refused_client_that_sends_on_reads_its_refusal() {
     let fixture = Fixture::start_in_memory().await;
     let body = "x".repeat(60 * 1024);

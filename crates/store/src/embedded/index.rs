@@ -35,6 +35,9 @@ use crate::{Appended, Direction, Fact, Key, KeyRange, Kind, LogId, Lsn, Scanned,
 
 /// Values larger than this lie in blob files, so that compaction does not rewrite them.
 const SEPARATE_BYTES: u32 = 4096;
+/// When the engine's own journals are larger together, it flushes what keeps the oldest from going. The least it
+/// takes: `state` is small and would never be flushed by itself, and every start reads all of them through.
+const ENGINE_JOURNALS_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of a row before its value.
 const ROW_HEADER_BYTES: usize = 9;
 /// A file in the index's directory that says it was completely made.
@@ -125,7 +128,7 @@ impl Index {
         let refuse = |error: fjall::Error| OpenError::Index(error.to_string());
         let db = Database::builder(dir)
             .cache_size(options.index_cache.bytes())
-            .max_journaling_size((4 * options.index_write_buffer.bytes()).max(64 << 20))
+            .max_journaling_size(ENGINE_JOURNALS_BYTES_MAX)
             .worker_threads(1)
             .open()
             .map_err(refuse)?;
@@ -556,10 +559,8 @@ mod tests {
         let index = Index::open(&dir.path().join("index"), &StoreOptions::small()).unwrap();
         let mut wipe = entry(4, &[]);
         let kept = Stored { value: "kept".into(), counter: false };
-        wipe.wiped = Some(Wiped {
-            generation: 1,
-            kept: vec![(Key::of(Kind(0x0f00)).u32(5).build(), Lsn(2), kept)],
-        });
+        wipe.wiped =
+            Some(Wiped { generation: 1, kept: vec![(Key::of(Kind(0x0f00)).u32(5).build(), Lsn(2), kept)] });
         let entries = [
             entry(1, &[(1, Some("old")), (2, Some("old")), (3, None)]),
             entry(2, &[(1, Some("new")), (2, None), (3, Some("new"))]),
