@@ -13,9 +13,10 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use headwater_base::{Seams, Timestamp};
 use headwater_blob::{BlobError, BlobId, BlobReader, BlobWriter, Blobs, Hold, UploadHandle};
+use headwater_store::layered::Layer;
 use headwater_store::{
     Bounds, Commit, CommitError, Committed, Direction, Fact, Key, KeyRange, LogId, Scanned, Snapshot, Store,
-    StoreError, StoreStatus, StoredBatch, Watch, WatchTarget,
+    StoreError, StoredBatch,
 };
 use tokio::sync::Notify;
 
@@ -109,7 +110,7 @@ fn blob_io() -> BlobError {
     BlobError::Io("as drawn".to_owned())
 }
 
-/// A store whose calls have a fate.
+/// Gives the calls of a store a fate.
 #[derive(Debug)]
 pub struct FaultyStore {
     /// What lies beneath, and outlives the node.
@@ -119,7 +120,11 @@ pub struct FaultyStore {
 }
 
 #[async_trait]
-impl Store for FaultyStore {
+impl Layer for FaultyStore {
+    fn beneath(&self) -> &dyn Store {
+        &*self.inner
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         self.fate.of(self.inner.commit(commit), CommitError::Busy).await
     }
@@ -141,10 +146,6 @@ impl Store for FaultyStore {
         self.fate.of(self.inner.snapshot(), io()).await
     }
 
-    fn new_log_id(&self) -> LogId {
-        self.inner.new_log_id()
-    }
-
     async fn read(&self, log: LogId, offset: i64, max_bytes: usize) -> Result<Vec<StoredBatch>, StoreError> {
         self.fate.of(self.inner.read(log, offset, max_bytes), io()).await
     }
@@ -155,22 +156,6 @@ impl Store for FaultyStore {
 
     async fn offset_at(&self, log: LogId, time: Timestamp) -> Result<i64, StoreError> {
         self.fate.of(self.inner.offset_at(log, time), io()).await
-    }
-
-    fn watch(&self, target: WatchTarget) -> Watch {
-        self.inner.watch(target)
-    }
-
-    async fn wipe(&self, keep: &[Key]) -> Result<(), CommitError> {
-        self.inner.wipe(keep).await
-    }
-
-    fn status(&self) -> StoreStatus {
-        self.inner.status()
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.inner.close().await
     }
 }
 

@@ -21,6 +21,7 @@ use headwater_objects::{
     Attributes, Bucket, BucketName, CompletedPart, Condition, ListQuery, ObjectError, ObjectInfo, ObjectKey,
     Objects, UploadOptions, UploadQuery,
 };
+use headwater_store::layered::Layered;
 use headwater_store::{Direction, Key, KeyRange, Kind, Store};
 use headwater_work::Pass;
 
@@ -354,7 +355,7 @@ impl World {
 }
 
 fn engine(store: &Arc<dyn Store>, blobs: &MemoryBlobs, fate: &Arc<Fate>, seams: &Seams) -> Objects {
-    let store = FaultyStore { inner: store.clone(), fate: fate.clone() };
+    let store = Layered(FaultyStore { inner: store.clone(), fate: fate.clone() });
     let blobs = FaultyBlobs { inner: Arc::new(blobs.clone()), fate: fate.clone() };
     Objects::without_sweep(Arc::new(store), Arc::new(blobs), seams.clone())
 }

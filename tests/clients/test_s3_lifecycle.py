@@ -235,7 +235,9 @@ def test_cold_classes_lie_in_the_cold_tier(s3, bucket, cold_folder, short):
 def test_archives_are_read_only_while_restored(s3, bucket):
     data = body(6 * MIB)
     s3.put_object(Bucket=bucket, Key="k", Body=data, StorageClass="GLACIER")
-    assert code_of(s3.get_object, Bucket=bucket, Key="k") == ("InvalidObjectState", 403)
+    with pytest.raises(s3.exceptions.InvalidObjectState) as refused:
+        s3.get_object(Bucket=bucket, Key="k")
+    assert refused.value.response["Error"]["StorageClass"] == "GLACIER"
     source = {"Bucket": bucket, "Key": "k"}
     assert code_of(s3.copy_object, Bucket=bucket, Key="to", CopySource=source) == ("InvalidObjectState", 403)
     assert s3.head_object(Bucket=bucket, Key="k")["StorageClass"] == "GLACIER"

@@ -21,7 +21,7 @@ use headwater_streams::{NewRecord, NewStream, StreamKey, StreamName, Streams};
 use headwater_work::{Reconciler as _, Work};
 use proptest::prelude::*;
 
-use self::faults::{Fault, FaultyStore};
+use self::faults::{Fault, Faults, FaultyStore};
 use crate::definition::{
     Buffering, Delivery, DeliveryKey, DeliveryName, Destination, NewDelivery, NewSource, StartAt,
 };
@@ -90,7 +90,7 @@ impl House {
 
     async fn with(seams: Seams) -> Self {
         let work = Work::new(seams.clone());
-        let faults = Arc::new(FaultyStore::new(headwater_store::memory::open(seams.clone())));
+        let faults = Arc::new(Faults::over(headwater_store::memory::open(seams.clone())));
         let store: Arc<dyn Store> = faults.clone();
         let blobs = Arc::new(MemoryBlobs::new(seams.clone()));
         let objects = Objects::without_sweep(Arc::clone(&store), blobs, seams.clone());

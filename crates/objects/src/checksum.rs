@@ -66,6 +66,13 @@ impl ChecksumAlgorithm {
         self.crc().is_some()
     }
 
+    /// The checksum of `bytes`, in base64.
+    pub fn of(self, bytes: &[u8]) -> String {
+        let mut hasher = Hasher::new(&BTreeSet::from([self]));
+        hasher.update(bytes);
+        BASE64.encode(&hasher.finish().values[&self])
+    }
+
     /// Whether `value` has the form of this algorithm's checksums: base64 of the right length.
     pub fn fits(self, value: &str) -> bool {
         let bytes = match self {

@@ -1,7 +1,7 @@
 //! Listings: pages in byte order of keys, folding what shares a prefix up to a delimiter.
 //!
 //! A page reads one snapshot. On meeting a common prefix it seeks past everything below it, so its
-//! cost is the entries returned, not the keys passed over.
+//! cost is the entries returned, not the keys passed over. Where keys may fold it looks for the last row first.
 
 mod versions;
 
@@ -17,7 +17,7 @@ pub use versions::{ListedVersion, VersionListing, VersionQuery};
 const PAGE_ROWS: usize = 1000;
 
 /// How many rows are read at first when keys may fold: below a folder all but the first are read in vain.
-const FOLDING_ROWS: usize = 2;
+const FOLDING_ROWS: usize = 1;
 
 /// What to list.
 #[derive(Clone, Debug, Default)]
@@ -155,10 +155,25 @@ impl Fold<'_> {
         if let Some(prefix) = self.query.after.as_deref().and_then(|after| self.common_prefix(after)) {
             self.seek_past(&mut range, &prefix);
         }
-        let mut batch = if self.query.delimiter.is_some() { FOLDING_ROWS } else { PAGE_ROWS };
+        let (mut batch, last_row) = match self.query.delimiter {
+            Some(_) => match snapshot.scan(&range, 1, Direction::Backward).await?.pop() {
+                Some(last) => (FOLDING_ROWS, Some(last.key)),
+                None => return Ok((found, false)),
+            },
+            None => (PAGE_ROWS, None),
+        };
         loop {
             let want = batch.min(limit + 1 - found.len()).max(1);
-            let rows = snapshot.scan(&range, want, Direction::Forward).await?;
+            let rows = match &last_row {
+                Some(last) if *last < range.start => Vec::new(),
+                // There is a row ahead, so the range need not end for this to end in it: such a seek is cheaper,
+                // as the index looks for the end of a range, too.
+                Some(_) if want == 1 => {
+                    let endless = KeyRange { start: range.start.clone(), end: None };
+                    snapshot.scan(&endless, 1, Direction::Forward).await?
+                }
+                _ => snapshot.scan(&range, want, Direction::Forward).await?,
+            };
             let more = rows.len() == want;
             let last = rows.last().map(|row| row.key.clone());
             self.fold(rows, &mut found)?;

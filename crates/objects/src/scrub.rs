@@ -1,7 +1,7 @@
 //! The scrub: reads stored bodies again, at a bounded pace, and says what the disk has lost.
 //!
 //! ```text
-//! round    blobs (by reference) ─► inline bodies ─► inline parts ─► rests until the next is due
+//! round    blobs (by reference) ─► those of the cold tier ─► inline bodies ─► inline parts ─► rests until the next is due
 //! blob     every block past the page cache, against the trailer's CRC32C
 //! inline   out of the index (which checks its own blocks), against the object's own checksum or MD5
 //! ```
@@ -28,6 +28,7 @@ use headwater_work::{Pass, Reconciler, TaskResult};
 
 use crate::records::scrub::{DamageRecord, ScrubRecord, Stage};
 use crate::records::{decode, encode, keys};
+use crate::tier::Tier;
 use crate::{ObjectError, Objects};
 
 /// How often the cursor is written down.
@@ -277,7 +278,8 @@ impl Scrub {
         while round.stage != Stage::Resting && round.bytes < end {
             let before = round.bytes;
             let more = match round.stage {
-                Stage::Blobs => self.read_blob(round, end - before).await?,
+                Stage::Blobs => self.read_blob(round, end - before, Tier::Hot).await?,
+                Stage::ColdBlobs => self.read_blob(round, end - before, Tier::Cold).await?,
                 Stage::Bodies => self.read_inline(round, &keys::all_bodies()).await?,
                 Stage::PartBodies => self.read_inline(round, &keys::all_part_bodies()).await?,
                 Stage::Resting => true,
@@ -293,7 +295,8 @@ impl Scrub {
     fn next_stage(&self, round: &mut ScrubRecord) {
         (round.after, round.block) = (Vec::new(), 0);
         round.stage = match round.stage {
-            Stage::Blobs => Stage::Bodies,
+            Stage::Blobs if self.objects.has_cold_tier() => Stage::ColdBlobs,
+            Stage::Blobs | Stage::ColdBlobs => Stage::Bodies,
             Stage::Bodies => Stage::PartBodies,
             Stage::PartBodies | Stage::Resting => {
                 round.ended_ms = Some(self.objects.seams.clock.now().ms());
@@ -311,12 +314,16 @@ impl Scrub {
     }
 
     /// Reads on in the next blob that is named. Returns whether there was one.
-    async fn read_blob(&self, round: &mut ScrubRecord, budget: u64) -> Result<bool, ObjectError> {
-        let range = after(KeyRange::prefix(&keys::all_blob_refs()), &round.after);
+    async fn read_blob(&self, round: &mut ScrubRecord, budget: u64, tier: Tier) -> Result<bool, ObjectError> {
+        let all = match tier {
+            Tier::Hot => keys::all_blob_refs(),
+            Tier::Cold => keys::all_cold_refs(),
+        };
+        let range = after(KeyRange::prefix(&all), &round.after);
         let rows = self.objects.store.scan(&range, 1, Direction::Forward).await?;
         let Some((id, _)) = rows.first().and_then(|row| keys::ref_of(&row.key)) else { return Ok(false) };
         let blocks = (budget / BLOCK_BYTES as u64).max(1);
-        let checked = self.objects.blobs.check(BlobId(id), round.block, blocks).await;
+        let checked = self.objects.place_for(tier)?.check(BlobId(id), round.block, blocks).await;
         round.bytes += checked.as_ref().map_or(ROW_BYTES_MIN, |checked| checked.bytes.max(ROW_BYTES_MIN));
         let is_first = round.block == 0;
         let (next, found) = match checked {
@@ -340,9 +347,11 @@ impl Scrub {
         if next.is_none() {
             round.bodies += 1;
             // Past every reference to this blob.
-            let mut last = keys::blob_refs(BlobId(id)).as_bytes().to_vec();
-            last.push(0xff);
-            round.after = last;
+            let refs = match tier {
+                Tier::Hot => keys::blob_refs(BlobId(id)),
+                Tier::Cold => keys::cold_refs(BlobId(id)),
+            };
+            round.after = [refs.as_bytes(), &[0xff]].concat();
         }
         Ok(true)
     }

@@ -20,6 +20,7 @@ use s3s::{Body, S3Error};
 use crate::fault::Refusal;
 use crate::post::{self, Reply};
 use crate::standing::Standing;
+use crate::vouched::Vouched;
 
 /// What s3s would act on and `wire` has dealt with.
 const DEALT_WITH: [HeaderName; 4] = [
@@ -48,6 +49,8 @@ pub(crate) struct Arrival {
     /// The canonical id of the account that owns the bucket, once that is found.
     bucket_owner: Arc<OnceLock<String>>,
     standing: Arc<OnceLock<Arc<Standing>>>,
+    /// A refusal with an element that the codec does not write.
+    detailed: Arc<OnceLock<Fault>>,
     /// How a form wants to be answered.
     pub(crate) reply: Option<Arc<Reply>>,
 }
@@ -70,6 +73,7 @@ impl Arrival {
             headers: Arc::default(),
             bucket_owner: Arc::default(),
             standing: Arc::default(),
+            detailed: Arc::default(),
             reply: None,
         };
         let request = arrival.request(head, body);
@@ -90,6 +94,12 @@ impl Arrival {
                 return Err(Fault::client("InvalidArgument", message));
             }
             body => (head, body),
+        };
+        let body = match (Vouched::read(&head)?, body) {
+            (Some(vouched), RawBody::Streaming { len, stream, trailers }) => {
+                RawBody::Streaming { len, stream: vouched.hold(stream, crate::XML_BYTES_MAX), trailers }
+            }
+            (_, body) => body,
         };
         let (len, body) = self.readable(body);
         let mut request = Request::from_parts(head, body);
@@ -119,8 +129,13 @@ impl Arrival {
     }
 
     /// What was wrong with the body, if it was read so far.
-    pub(crate) fn body_fault(&self) -> Option<Fault> {
+    fn body_fault(&self) -> Option<Fault> {
         self.body_fault.lock().expect("no holder of this lock panics").clone()
+    }
+
+    /// What the answer to a refused request says in full, if the codec leaves part of it out.
+    pub(crate) fn full_fault(&self) -> Option<Fault> {
+        self.body_fault().or_else(|| self.detailed.get().cloned())
     }
 
     /// A trailer of the body; ask once the body has ended.
@@ -193,6 +208,10 @@ impl Arrival {
 
     /// A refusal as the codec writes it, with the request's id.
     pub(crate) fn refuse(&self, refusal: Refusal) -> S3Error {
+        if refusal.detail.is_some() {
+            // A request is refused once.
+            let _ = self.detailed.set(refusal.clone().into());
+        }
         let mut error = S3Error::from(refusal);
         error.set_request_id(&*self.context.request_id);
         error

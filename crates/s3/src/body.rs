@@ -17,7 +17,8 @@ use crate::fault::Refusal;
 /// The largest body of one request: 5 GiB.
 const BODY_BYTES_MAX: u64 = 5 << 30;
 
-const CHECKSUM_HEADER: &str = "x-amz-checksum-";
+/// What the headers with checksums begin with.
+pub(crate) const CHECKSUM_HEADER: &str = "x-amz-checksum-";
 
 /// What a client says about a body.
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Declared {
         }
         let is_md5 = |text: &String| BASE64.decode(text).is_ok_and(|raw| raw.len() == 16);
         if md5.as_ref().is_some_and(|md5| !is_md5(md5)) {
-            return Err(Refusal::new(400, "InvalidDigest", "The Content-MD5 you specified was invalid."));
+            return Err(Refusal::invalid_digest());
         }
         if let Some((algorithm, value)) = &checksum
             && !algorithm.fits(value)

@@ -21,11 +21,13 @@ pub(crate) struct Refusal {
     pub(crate) status: u16,
     /// What the answer says besides; seldom anything, and errors are moved about a lot.
     headers: Option<Box<HeaderMap>>,
+    /// An element its document has besides, by name.
+    pub(crate) detail: Option<(&'static str, &'static str)>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status, headers: None }
+        Self { code: code.into(), message: message.into(), status, headers: None, detail: None }
     }
 
     /// The same with a header.
@@ -40,6 +42,10 @@ impl Refusal {
 
     pub(crate) fn invalid_request(message: impl Into<String>) -> Self {
         Self::new(400, "InvalidRequest", message)
+    }
+
+    pub(crate) fn invalid_digest() -> Self {
+        Self::new(400, "InvalidDigest", "The Content-MD5 you specified was invalid.")
     }
 
     pub(crate) fn not_implemented(what: &str) -> Self {
@@ -125,13 +131,15 @@ impl Refusal {
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
-        Self::client(refusal.code, refusal.message).with_status(refusal.status)
+        let mut fault = Self::client(refusal.code, refusal.message).with_status(refusal.status);
+        fault.members.extend(refusal.detail.map(|(name, text)| (name, text.to_owned())));
+        fault
     }
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { code: fault.code, message: fault.message, status: fault.status, headers: None }
+        Self { code: fault.code, message: fault.message, status: fault.status, headers: None, detail: None }
     }
 }
 
@@ -174,7 +182,9 @@ impl From<ObjectError> for Refusal {
                 Self::new(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
             }
             ObjectError::PreconditionFailed => Self::precondition_failed(),
-            ObjectError::Archived(_) => Self::invalid_state(NEEDS_RESTORING),
+            ObjectError::Archived(class) => {
+                Self { detail: Some(("StorageClass", class.name())), ..Self::invalid_state(NEEDS_RESTORING) }
+            }
             ObjectError::NotArchived(_) => {
                 Self::invalid_state("Restore is not allowed for the object's current storage class")
             }

@@ -30,6 +30,7 @@ pub mod post_policy;
 mod standing;
 mod tags;
 mod versions;
+mod vouched;
 
 use std::sync::Arc;
 
@@ -158,7 +159,7 @@ impl Face for S3Face {
             }
         };
         // What went wrong with the body on its way in outweighs what the operation made of it.
-        let answer = match arrival.body_fault() {
+        let answer = match arrival.full_fault() {
             Some(fault) if !answer.status().is_success() => {
                 s3_fault(&fault, &arrival.path, &arrival.context.request_id)
             }

@@ -19,6 +19,7 @@ mod error;
 mod ids;
 pub mod key;
 mod kinds;
+pub mod layered;
 pub mod limits;
 pub mod memory;
 pub mod record;

@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use headwater_store::{
-    Bounds, Commit, CommitError, Committed, Direction, Fact, Key, KeyRange, LogId, Scanned, Snapshot, Store,
-    StoreError, StoreStatus, StoredBatch, Watch, WatchTarget,
-};
+use headwater_store::layered::{Layer, Layered};
+use headwater_store::{Commit, CommitError, Committed, Store};
 use tokio::sync::Notify;
 
 use crate::records::keys;
@@ -28,18 +26,23 @@ pub(super) enum Fault {
     CrashAfter,
 }
 
-/// Wraps a store; faults strike commits made by work that runs under [`FaultyStore::until_crash`].
+/// A store with faults.
+pub(super) type FaultyStore = Layered<Faults>;
+
+/// Faults that strike commits made by work that runs under [`Faults::until_crash`].
 #[derive(Debug)]
-pub(super) struct FaultyStore {
+pub(super) struct Faults {
     inner: Arc<dyn Store>,
     script: Mutex<VecDeque<Fault>>,
     armed: AtomicBool,
     crashed: Notify,
 }
 
-impl FaultyStore {
-    pub(super) fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, script: Mutex::default(), armed: AtomicBool::new(false), crashed: Notify::new() }
+impl Faults {
+    /// None yet, over a store.
+    pub(super) fn over(inner: Arc<dyn Store>) -> FaultyStore {
+        let (armed, crashed) = (AtomicBool::new(false), Notify::new());
+        Layered(Self { inner, script: Mutex::default(), armed, crashed })
     }
 
     /// Adds a fault to those that strike one commit each.
@@ -71,7 +74,11 @@ impl FaultyStore {
 }
 
 #[async_trait]
-impl Store for FaultyStore {
+impl Layer for Faults {
+    fn beneath(&self) -> &dyn Store {
+        &*self.inner
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         let armed = self.armed.load(Ordering::Acquire);
         let fault = if armed { self.script.lock().unwrap().pop_front() } else { None };
@@ -85,54 +92,5 @@ impl Store for FaultyStore {
                 self.crash().await
             }
         }
-    }
-
-    async fn get(&self, key: &Key) -> Result<Option<Fact>, StoreError> {
-        self.inner.get(key).await
-    }
-
-    async fn scan(
-        &self,
-        range: &KeyRange,
-        limit: usize,
-        direction: Direction,
-    ) -> Result<Vec<Scanned>, StoreError> {
-        self.inner.scan(range, limit, direction).await
-    }
-
-    async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
-        self.inner.snapshot().await
-    }
-
-    fn new_log_id(&self) -> LogId {
-        self.inner.new_log_id()
-    }
-
-    async fn read(&self, log: LogId, offset: i64, max_bytes: usize) -> Result<Vec<StoredBatch>, StoreError> {
-        self.inner.read(log, offset, max_bytes).await
-    }
-
-    async fn bounds(&self, log: LogId) -> Result<Bounds, StoreError> {
-        self.inner.bounds(log).await
-    }
-
-    async fn offset_at(&self, log: LogId, time: headwater_base::Timestamp) -> Result<i64, StoreError> {
-        self.inner.offset_at(log, time).await
-    }
-
-    fn watch(&self, target: WatchTarget) -> Watch {
-        self.inner.watch(target)
-    }
-
-    async fn wipe(&self, keep: &[Key]) -> Result<(), CommitError> {
-        self.inner.wipe(keep).await
-    }
-
-    fn status(&self) -> StoreStatus {
-        self.inner.status()
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.inner.close().await
     }
 }

@@ -311,6 +311,10 @@ pub(crate) fn cold_ref(blob: BlobId, namer: &Key) -> Key {
     Key::of(COLD_REF).fixed16(blob.0).bytes(namer.as_bytes()).build()
 }
 
+pub(crate) fn all_cold_refs() -> Key {
+    Key::of(COLD_REF).build()
+}
+
 pub(crate) fn cold_refs(blob: BlobId) -> Key {
     Key::of(COLD_REF).fixed16(blob.0).build()
 }

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-/// What a round reads, in this order.
+/// What a round reads: blobs, those of the cold tier, then what lies inline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub(crate) enum Stage {
     /// Nothing: the next round is not due.
@@ -18,6 +18,9 @@ pub(crate) enum Stage {
     /// Parts that lie inline.
     #[n(3)]
     PartBodies,
+    /// Blobs of the cold tier that references name.
+    #[n(4)]
+    ColdBlobs,
 }
 
 /// The value of the `SCRUB` fact of the round.

@@ -13,17 +13,21 @@ use crate::{ObjectError, Objects};
 /// How many objects of one body are told.
 const OBJECTS_MAX: usize = 100;
 
-/// `bucket/key` of the objects (and uploads under way) whose body this blob is, or is a part of. None:
-/// nobody's.
+/// `bucket/key` of the objects (and uploads under way) whose body this blob is, in whichever tier it lies, or is a
+/// part of. None: nobody's.
 pub(super) async fn of_blob(objects: &Objects, id: BlobId) -> Result<Vec<String>, ObjectError> {
     let snapshot = objects.store.snapshot().await?;
     let mut namers = BTreeSet::new();
-    let range = KeyRange::prefix(&keys::blob_refs(id));
-    for row in snapshot.scan(&range, OBJECTS_MAX, Direction::Forward).await? {
-        if let Some((_, namer)) = keys::ref_of(&row.key)
-            && names_blob(&*snapshot, &row.key, &PlaceRecord::Blob(id.0.into())).await?
-        {
-            namers.extend(objects_of(&*snapshot, namer).await?);
+    for (refs, place) in [
+        (keys::blob_refs(id), PlaceRecord::Blob(id.0.into())),
+        (keys::cold_refs(id), PlaceRecord::Cold(id.0.into())),
+    ] {
+        for row in snapshot.scan(&KeyRange::prefix(&refs), OBJECTS_MAX, Direction::Forward).await? {
+            if let Some((_, namer)) = keys::ref_of(&row.key)
+                && names_blob(&*snapshot, &row.key, &place).await?
+            {
+                namers.extend(objects_of(&*snapshot, namer).await?);
+            }
         }
     }
     told(objects, namers).await

@@ -170,6 +170,23 @@ async fn a_class_says_where_a_body_lies() {
 }
 
 #[tokio::test]
+async fn what_the_cold_tier_has_lost_is_found() {
+    let (world, cold) = cold().await;
+    let scrub = world.objects.scrub();
+    let before = scrub.read_all().await.unwrap();
+    world.put_as("hot", pattern(BIG, 1), StorageClass::Standard).await;
+    world.put_as("cold", pattern(BIG, 2), StorageClass::GlacierIr).await;
+    let sound = scrub.read_all().await.unwrap();
+    assert_eq!((sound.bodies, sound.damage.len()), (before.bodies + 2, 0));
+    assert!(sound.bytes >= before.bytes + 2 * BIG as u64);
+    cold.flip_bit(cold.list().await.unwrap()[0], 7);
+    let damage = scrub.read_all().await.unwrap().damage;
+    assert_eq!(damage.iter().map(|found| &found.objects[..]).collect::<Vec<_>>(), [["bucket/cold"]]);
+    world.objects.delete(&world.bucket, &key("cold")).await.unwrap();
+    assert_eq!(scrub.read_all().await.unwrap().damage, []);
+}
+
+#[tokio::test]
 async fn a_transition_moves_the_body() {
     let (mut world, cold) = cold().await;
     let before = world.put("k", pattern(BIG, 1)).await;

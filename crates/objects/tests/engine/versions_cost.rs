@@ -9,13 +9,13 @@ use headwater_objects::{
 };
 use proptest::prelude::*;
 
-use crate::watched::{Failure, WatchedStore};
+use crate::watched::{Failure, Watched, WatchedStore};
 use crate::{BIG, World, create, key, pattern, whole};
 
 async fn watched() -> (World, Arc<WatchedStore>) {
     let seams = Seams::simulated(Timestamp::from_ms(1_000_000), 42);
     let blobs = MemoryBlobs::new(seams.clone());
-    let store = WatchedStore::over(headwater_store::memory::open(seams.clone()));
+    let store = Watched::over(headwater_store::memory::open(seams.clone()));
     let objects = Objects::without_sweep(store.clone(), Arc::new(blobs.clone()), seams);
     let bucket = create(&objects, "bucket").await;
     let sweep = objects.sweep();

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use headwater_base::Timestamp;
+use headwater_store::layered::{Layer, Layered};
 use headwater_store::{
-    Bounds, Commit, CommitError, Committed, Direction, Fact, Key, KeyRange, LogId, Lsn, Scanned, Snapshot,
-    Store, StoreError, StoreStatus, StoredBatch, Watch, WatchTarget,
+    Commit, CommitError, Committed, Direction, Fact, Key, KeyRange, Lsn, Scanned, Snapshot, Store, StoreError,
 };
 
 /// How a commit fails.
@@ -18,16 +17,19 @@ pub(crate) enum Failure {
     After,
 }
 
+/// A store that is watched.
+pub(crate) type WatchedStore = Layered<Watched>;
+
 #[derive(Debug)]
-pub(crate) struct WatchedStore {
+pub(crate) struct Watched {
     inner: Arc<dyn Store>,
     reads: Arc<AtomicUsize>,
     failure: std::sync::Mutex<Option<(usize, Failure)>>,
 }
 
-impl WatchedStore {
-    pub(crate) fn over(inner: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { inner, reads: Arc::default(), failure: std::sync::Mutex::default() })
+impl Watched {
+    pub(crate) fn over(inner: Arc<dyn Store>) -> Arc<WatchedStore> {
+        Arc::new(Layered(Self { inner, reads: Arc::default(), failure: std::sync::Mutex::default() }))
     }
 
     /// How many facts were asked for and rows read since it was last asked.
@@ -91,7 +93,11 @@ impl Snapshot for WatchedSnapshot {
 }
 
 #[async_trait]
-impl Store for WatchedStore {
+impl Layer for Watched {
+    fn beneath(&self) -> &dyn Store {
+        &*self.inner
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         match self.due() {
             None => self.inner.commit(commit).await,
@@ -122,37 +128,5 @@ impl Store for WatchedStore {
     async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
         let inner = self.inner.snapshot().await?;
         Ok(Arc::new(WatchedSnapshot { inner, reads: self.reads.clone() }))
-    }
-
-    fn new_log_id(&self) -> LogId {
-        self.inner.new_log_id()
-    }
-
-    async fn read(&self, log: LogId, offset: i64, max_bytes: usize) -> Result<Vec<StoredBatch>, StoreError> {
-        self.inner.read(log, offset, max_bytes).await
-    }
-
-    async fn bounds(&self, log: LogId) -> Result<Bounds, StoreError> {
-        self.inner.bounds(log).await
-    }
-
-    async fn offset_at(&self, log: LogId, time: Timestamp) -> Result<i64, StoreError> {
-        self.inner.offset_at(log, time).await
-    }
-
-    fn watch(&self, target: WatchTarget) -> Watch {
-        self.inner.watch(target)
-    }
-
-    async fn wipe(&self, keep: &[Key]) -> Result<(), CommitError> {
-        self.inner.wipe(keep).await
-    }
-
-    fn status(&self) -> StoreStatus {
-        self.inner.status()
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.inner.close().await
     }
 }

@@ -17,6 +17,7 @@
 mod wal;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -346,18 +347,25 @@ impl View {
         &self,
         range: &KeyRange,
     ) -> impl DoubleEndedIterator<Item = Result<(Key, Lsn, Stored), StoreError>> + use<> {
-        let generation = self.applied.generation;
-        let start = row_key(generation, &range.start);
-        let end = match &range.end {
-            Some(end) => row_key(generation, end),
-            None => generation_prefix(generation + 1).to_vec(),
+        let prefix = generation_prefix(self.applied.generation);
+        let start = row_key(self.applied.generation, &range.start);
+        let (start, end) = match &range.end {
+            Some(end) => {
+                let end = row_key(self.applied.generation, end);
+                // An inverted range is empty, and the engine would panic on it.
+                (start.min(end.clone()), Bound::Excluded(end))
+            }
+            // For an end the engine would look in each of its tables.
+            None => (start, Bound::Unbounded),
         };
-        // An inverted range is empty, and the engine would panic on it.
-        let start = start.min(end.clone());
-        self.snapshot.range(&self.index.facts, start..end).map(|guard| {
-            let (key, value) = guard.into_inner().map_err(engine)?;
-            let (version, stored) = decode_row(&value)?;
-            Ok((Key::from_bytes(Bytes::copy_from_slice(&key[4..])), version, stored))
+        self.snapshot.range(&self.index.facts, (Bound::Included(start), end)).filter_map(move |guard| {
+            let row = guard.into_inner().map_err(engine).and_then(|(key, value)| {
+                // What follows the newest generation is no fact.
+                let Some(key) = key.strip_prefix(&prefix) else { return Ok(None) };
+                let (version, stored) = decode_row(&value)?;
+                Ok(Some((Key::from_bytes(Bytes::copy_from_slice(key)), version, stored)))
+            });
+            row.transpose()
         })
     }
 }
