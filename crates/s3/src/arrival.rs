@@ -96,6 +96,10 @@ impl Arrival {
             body => (head, body),
         };
         let body = match (Vouched::read(&head)?, body) {
+            (Some(vouched), RawBody::Whole(document)) => {
+                vouched.check(&document)?;
+                RawBody::Whole(document)
+            }
             (Some(vouched), RawBody::Streaming { len, stream, trailers }) => {
                 RawBody::Streaming { len, stream: vouched.hold(stream, crate::XML_BYTES_MAX), trailers }
             }

@@ -77,7 +77,7 @@ impl Vouched {
         Ok((vouched.md5.is_some() || !vouched.checksums.is_empty()).then_some(vouched))
     }
 
-    /// The document, once all of it is there and is what it is said to be. It has `bytes_max` bytes at most.
+    /// The same of a document in pieces: it is handed on once all of it is there. It has `bytes_max` bytes at most.
     pub(crate) fn hold(
         self,
         mut pieces: BoxStream<'static, Result<Bytes, Fault>>,
@@ -97,7 +97,8 @@ impl Vouched {
         futures::stream::once(whole).boxed()
     }
 
-    fn check(&self, document: &[u8]) -> Result<(), Refusal> {
+    /// Holds a whole document against it.
+    pub(crate) fn check(&self, document: &[u8]) -> Result<(), Refusal> {
         if self.md5.as_deref().is_some_and(|md5| md5 != &Md5::digest(document)[..]) {
             return Err(ObjectError::BadDigest("Content-MD5".into()).into());
         }

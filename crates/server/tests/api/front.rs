@@ -163,12 +163,12 @@ async fn a_connection_ends_with_an_empty_upload_that_waited_to_be_asked_for() {
     stream.write_all(head("").as_bytes()).await.unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 403");
+    assert_eq!(&answer, b"HTTP/1.1 404");
     // It is open still: the next request on it is answered, then it is closed.
     stream.write_all(head("expect: 100-continue\r\n").as_bytes()).await.unwrap();
     let mut rest = String::new();
     stream.read_to_string(&mut rest).await.unwrap();
-    assert_eq!(rest.matches("HTTP/1.1 403").count(), 1, "{rest}");
+    assert_eq!(rest.matches("HTTP/1.1 404").count(), 1, "{rest}");
     assert_eq!(rest.matches("connection: close").count(), 1, "{rest}");
     fixture.node.stop().await;
 }
