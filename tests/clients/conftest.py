@@ -146,12 +146,12 @@ class Node:
             "AWS_EC2_METADATA_DISABLED": "true",
         } | ({"AWS_CA_BUNDLE": str(self.authority)} if self.authority else {})
 
-    def aws(self, *arguments, user=ALICE, check=True, stdin=None):
+    def aws(self, *arguments, user=ALICE, check=True, stdin=None, env=None):
         """Runs the AWS CLI and returns its standard output; without `check`, the finished process."""
         aws = Path(sys.executable).parent / "aws"
         done = subprocess.run(
             [sys.executable, str(aws), *map(str, arguments)],
-            env=self.environment(user),
+            env=env or self.environment(user),
             input=stdin,
             capture_output=True,
             text=True,
