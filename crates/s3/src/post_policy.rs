@@ -6,7 +6,7 @@
 //! ```
 //!
 //! **Invariants.** A form keeps to its policy only if every condition holds and every field, but for
-//! those of [`FREE_FIELDS`] and `x-ignore-…`, is in a condition: what the signer did not think of is
+//! those of `FREE_FIELDS` and `x-ignore-…`, is in a condition: what the signer did not think of is
 //! refused.
 
 use base64::Engine;
