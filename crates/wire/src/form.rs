@@ -8,8 +8,8 @@
 //!
 //! What follows the file is ignored, as S3 ignores it.
 //!
-//! **Invariants.** All that precedes the file is at most [`FIELDS_BYTES_MAX`], what follows it at
-//! most [`REST_BYTES_MAX`]; of the file no more is held back than a boundary is long. The file has
+//! **Invariants.** All that precedes the file is at most `FIELDS_BYTES_MAX`, what follows it at
+//! most `REST_BYTES_MAX`; of the file no more is held back than a boundary is long. The file has
 //! ended only when a boundary says so: a form that breaks off has no file.
 
 use bytes::{Bytes, BytesMut};
