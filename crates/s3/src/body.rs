@@ -17,8 +17,7 @@ use crate::fault::Refusal;
 /// The largest body of one request: 5 GiB.
 const BODY_BYTES_MAX: u64 = 5 << 30;
 
-/// What the headers with checksums begin with.
-pub(crate) const CHECKSUM_HEADER: &str = "x-amz-checksum-";
+const CHECKSUM_HEADER: &str = "x-amz-checksum-";
 
 /// What a client says about a body.
 #[derive(Debug, Default)]
@@ -49,15 +48,9 @@ impl Declared {
         if len.is_some_and(|len| len > BODY_BYTES_MAX) {
             return Err(too_large());
         }
-        let is_md5 = |text: &String| BASE64.decode(text).is_ok_and(|raw| raw.len() == 16);
-        if md5.as_ref().is_some_and(|md5| !is_md5(md5)) {
-            return Err(Refusal::invalid_digest());
-        }
-        if let Some((algorithm, value)) = &checksum
-            && !algorithm.fits(value)
-        {
-            let header = format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase());
-            return Err(Refusal::invalid_request(format!("Value for {header} header is invalid.")));
+        md5.as_deref().map(declared_md5).transpose()?;
+        if let Some((algorithm, value)) = &checksum {
+            check_form(*algorithm, value)?;
         }
         let mut wanted: BTreeSet<ChecksumAlgorithm> =
             named.map(convert::algorithm).transpose()?.into_iter().collect();
@@ -125,8 +118,7 @@ impl Declared {
             staged.require(*algorithm, value)?;
         }
         if let Some(algorithm) = self.trailer {
-            let name = format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase());
-            let value = arrival.trailer(&name).ok_or_else(|| {
+            let value = arrival.trailer(&checksum_header(algorithm)).ok_or_else(|| {
                 Refusal::new(
                     400,
                     "MalformedTrailerError",
@@ -138,6 +130,25 @@ impl Declared {
         }
         Ok(())
     }
+}
+
+/// The bytes of a declared Content-MD5.
+pub(crate) fn declared_md5(text: &str) -> Result<Vec<u8>, Refusal> {
+    BASE64.decode(text).ok().filter(|raw| raw.len() == 16).ok_or_else(Refusal::invalid_digest)
+}
+
+/// Whether a declared checksum has the form of its algorithm's.
+pub(crate) fn check_form(algorithm: ChecksumAlgorithm, value: &str) -> Result<(), Refusal> {
+    if algorithm.fits(value) {
+        return Ok(());
+    }
+    let header = checksum_header(algorithm);
+    Err(Refusal::invalid_request(format!("Value for {header} header is invalid.")))
+}
+
+/// The header (or trailer) with an algorithm's checksum.
+pub(crate) fn checksum_header(algorithm: ChecksumAlgorithm) -> String {
+    format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase())
 }
 
 /// The checksum that `x-amz-trailer` promises.

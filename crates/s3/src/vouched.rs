@@ -1,8 +1,6 @@
 //! Documents, held against what their requests' headers say of them: a list of keys to delete, or a policy, that
 //! was damaged on its way must not take effect. (Objects are held against theirs where they are staged.)
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -12,7 +10,7 @@ use http::Method;
 use http::request::Parts;
 use md5::{Digest, Md5};
 
-use crate::body::CHECKSUM_HEADER;
+use crate::body::{check_form, checksum_header, declared_md5};
 use crate::fault::Refusal;
 
 /// The subresources that are written by a document. (A multipart upload's is not among them: the checksums
@@ -59,21 +57,15 @@ impl Vouched {
             return Ok(None);
         }
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let md5 = text("content-md5").map(|value| BASE64.decode(value).ok().filter(|raw| raw.len() == 16));
-        if md5 == Some(None) {
-            return Err(Refusal::invalid_digest());
-        }
+        let md5 = text("content-md5").map(declared_md5).transpose()?;
         let mut checksums = Vec::new();
         for algorithm in ChecksumAlgorithm::ALL {
-            let header = format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase());
-            if let Some(value) = text(&header) {
-                if !algorithm.fits(value) {
-                    return Err(Refusal::invalid_request(format!("Value for {header} header is invalid.")));
-                }
+            if let Some(value) = text(&checksum_header(algorithm)) {
+                check_form(algorithm, value)?;
                 checksums.push((algorithm, value.to_owned()));
             }
         }
-        let vouched = Self { md5: md5.flatten(), checksums };
+        let vouched = Self { md5, checksums };
         Ok((vouched.md5.is_some() || !vouched.checksums.is_empty()).then_some(vouched))
     }
 
@@ -118,6 +110,8 @@ fn brings_document(head: &Parts) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD as BASE64;
     use futures::TryStreamExt;
     use http::Request;
 
