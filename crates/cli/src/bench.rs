@@ -13,6 +13,7 @@
 mod catch_up;
 mod delivery;
 mod kinesis;
+mod lanes;
 mod life;
 mod million;
 mod row;

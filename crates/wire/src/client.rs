@@ -10,6 +10,7 @@
 //! times.
 
 mod events;
+mod lane;
 mod post;
 mod sign;
 mod tls;
@@ -25,6 +26,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 pub use events::Events;
+pub use lane::Lane;
 pub use post::Poster;
 pub use sign::{Credentials, SigningKeys, sign};
 pub use tls::Trust;
@@ -233,11 +235,7 @@ impl Client {
         body: Bytes,
         invocation: &str,
     ) -> Result<Bytes, ClientError> {
-        let headers = [
-            ("content-type", codec.content_type()),
-            ("x-amz-target", target),
-            ("amz-sdk-invocation-id", invocation),
-        ];
+        let headers = call_headers(codec, target, invocation);
         let answer = self.send(service, "POST", "/", &headers, body).await?;
         if answer.status < 300 { Ok(answer.body) } else { Err(ClientError::Refused(fault_of(&answer))) }
     }
@@ -310,6 +308,11 @@ impl Client {
         }
         ClientError::Unreachable { endpoint, reason: chain(error) }
     }
+}
+
+/// What a call of a JSON or CBOR service says in its headers.
+fn call_headers<'a>(codec: Codec, target: &'a str, invocation: &'a str) -> [(&'static str, &'a str); 3] {
+    [("content-type", codec.content_type()), ("x-amz-target", target), ("amz-sdk-invocation-id", invocation)]
 }
 
 /// An error and what caused it, in one line.

@@ -10,12 +10,13 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use headwater_bench::produce::BATCH_RECORDS_MAX;
 use headwater_wire::Codec;
-use headwater_wire::client::Client;
+use headwater_wire::client::Lane;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::Bed;
 use super::kinesis::{bodies, create_stream, put_batch};
+use super::lanes::Lanes;
 use super::row::{Hammered, Row, Target};
 use crate::aws::{Aws, Service};
 
@@ -80,14 +81,14 @@ struct Pace {
 
 async fn put(bed: &Bed, pace: Pace) -> anyhow::Result<Hammered> {
     let bodies = bodies(STREAM, Codec::Cbor)?;
-    let (client, clock, next) =
-        (bed.target.client(PRODUCERS)?, bed.seams.clock.clone(), Arc::new(AtomicU64::new(0)));
+    let (lanes, clock, next) =
+        (Lanes::new(bed, PRODUCERS)?, bed.seams.clock.clone(), Arc::new(AtomicU64::new(0)));
     let start = clock.monotonic();
     let batches = pace.records.map(|records| records / BATCH_RECORDS_MAX);
     let runs = if batches.is_some() { Duration::MAX } else { bed.runs };
-    bed.hammer_for(runs, PRODUCERS, move |_, _| {
+    bed.hammer_for(runs, PRODUCERS, move |connection, _| {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let (client, clock) = (client.clone(), clock.clone());
+        let (lanes, clock) = (lanes.clone(), clock.clone());
         let body = bodies[number as usize % bodies.len()].clone();
         Box::pin(async move {
             if batches.is_some_and(|batches| number >= batches) {
@@ -97,7 +98,7 @@ async fn put(bed: &Bed, pace: Pace) -> anyhow::Result<Hammered> {
                 let due = Duration::from_secs_f64((number * BATCH_RECORDS_MAX) as f64 / rate as f64);
                 clock.sleep((start + due).saturating_sub(clock.monotonic())).await;
             }
-            put_batch(&client, Codec::Cbor, body).await?;
+            put_batch(&lanes, connection, Codec::Cbor, body).await?;
             Ok(true)
         })
     })
@@ -120,8 +121,8 @@ async fn read_all(bed: &Bed, is_over: &Arc<AtomicBool>) -> anyhow::Result<u64> {
     let mut readers = Vec::new();
     for shard in shards["Shards"].as_array().context("ListShards answers shards")? {
         let shard = shard["ShardId"].as_str().context("a shard has an id")?.to_owned();
-        let (aws, client, is_over) = (bed.aws.clone(), bed.target.client(1)?, is_over.clone());
-        readers.push(bed.work.detach(async move { read_shard(&aws, &client, &shard, &is_over).await }));
+        let (aws, lane, is_over) = (bed.aws.clone(), bed.target.client(1)?.lane()?, is_over.clone());
+        readers.push(bed.work.detach(async move { read_shard(&aws, lane, &shard, &is_over).await }));
     }
     let mut bytes = 0;
     for reader in readers {
@@ -130,14 +131,14 @@ async fn read_all(bed: &Bed, is_over: &Arc<AtomicBool>) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-async fn read_shard(aws: &Aws, client: &Client, shard: &str, is_over: &AtomicBool) -> anyhow::Result<u64> {
+async fn read_shard(aws: &Aws, mut lane: Lane, shard: &str, is_over: &AtomicBool) -> anyhow::Result<u64> {
     let input = json!({"StreamName": STREAM, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
     let begun = aws.call(Service::Kinesis, "GetShardIterator", &input).await?;
     let mut iterator = begun["ShardIterator"].as_str().context("an iterator")?.to_owned();
     let mut bytes = 0;
     while !is_over.load(Ordering::Acquire) {
         let body = Codec::Cbor.encode(&json!({ "ShardIterator": iterator })).map_err(|e| anyhow!("{e}"))?;
-        let answer = client.call(Codec::Cbor, "kinesis", "Kinesis_20131202.GetRecords", body).await?;
+        let answer = lane.call(Codec::Cbor, "kinesis", "Kinesis_20131202.GetRecords", body).await?;
         let page: Page = Codec::Cbor.decode(&answer).map_err(|e| anyhow!("{e}"))?;
         bytes += page.records.iter().map(|record| record.data.0).sum::<u64>();
         if page.millis_behind_latest == 0 {

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use headwater_base::Clock;
 use headwater_bench::latency::Latencies;
 use headwater_bench::produce::BATCH_RECORDS_MAX;
-use headwater_wire::client::{Client, Events};
+use headwater_wire::client::Events;
 use headwater_wire::{Blob, Codec};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Bed;
+use super::lanes::Lanes;
 use super::row::{Hammered, Row, Target};
 use crate::aws::{Aws, Service};
 
@@ -52,19 +53,24 @@ pub async fn put_records_cbor(bed: Bed) -> anyhow::Result<Vec<Row>> {
 async fn put_records(bed: &Bed, name: &'static str, codec: Codec, target: f64) -> anyhow::Result<Vec<Row>> {
     create_stream(&bed.aws, STREAM, 4).await?;
     let bodies = bodies(STREAM, codec)?;
-    let client = bed.target.client(8)?;
+    let lanes = Lanes::new(bed, 8)?;
     let hammered = bed
         .hammer(8, move |connection, number| {
-            let (client, body) = (client.clone(), bodies[(connection + number as usize) % BODIES].clone());
-            Box::pin(async move { put_batch(&client, codec, body).await })
+            let (lanes, body) = (lanes.clone(), bodies[(connection + number as usize) % BODIES].clone());
+            Box::pin(async move { put_batch(&lanes, connection, codec, body).await })
         })
         .await?;
     Ok(vec![Row::rate(name, &hammered, BATCH_RECORDS_MAX as f64, "records/s", target)])
 }
 
 /// PutRecords that must take every record.
-pub(super) async fn put_batch(client: &Client, codec: Codec, body: Bytes) -> anyhow::Result<()> {
-    let answer = client.call(codec, "kinesis", "Kinesis_20131202.PutRecords", body).await?;
+pub(super) async fn put_batch(
+    lanes: &Lanes,
+    connection: usize,
+    codec: Codec,
+    body: Bytes,
+) -> anyhow::Result<()> {
+    let answer = lanes.kinesis(connection, codec, "PutRecords", body).await?;
     let none_failed = match codec {
         Codec::Cbor => &b"FailedRecordCount\0"[..],
         Codec::Json10 | Codec::Json11 => &b"\"FailedRecordCount\":0"[..],
@@ -127,16 +133,16 @@ async fn put_singles(
     target: f64,
 ) -> anyhow::Result<Vec<Row>> {
     create_stream(&bed.aws, STREAM, 4).await?;
-    let client = bed.target.client(connections)?;
+    let lanes = Lanes::new(bed, connections)?;
     let data = STANDARD.encode(record(1));
     let hammered = bed
         .hammer(connections, move |connection, number| {
             let key = format!("{connection}-{number}");
             let body =
                 format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"{key}\"}}");
-            let client = client.clone();
+            let lanes = lanes.clone();
             Box::pin(async move {
-                client.json("kinesis", "Kinesis_20131202.PutRecord", body.into()).await?;
+                lanes.kinesis(connection, Codec::Json11, "PutRecord", body.into()).await?;
                 Ok(())
             })
         })
@@ -202,16 +208,16 @@ pub async fn put_to_push(bed: Bed) -> anyhow::Result<Vec<Row>> {
 async fn put_steadily(bed: &Bed, rate: u64) -> anyhow::Result<Hammered> {
     let next = Arc::new(AtomicU64::new(0));
     let start = bed.seams.clock.monotonic();
-    let (client, clock) = (bed.target.client(16)?, bed.seams.clock.clone());
-    bed.hammer(16, move |_, _| {
-        let (client, clock, next) = (client.clone(), clock.clone(), next.clone());
+    let (lanes, clock) = (Lanes::new(bed, 16)?, bed.seams.clock.clone());
+    bed.hammer(16, move |connection, _| {
+        let (lanes, clock, next) = (lanes.clone(), clock.clone(), next.clone());
         Box::pin(async move {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let due = start + Duration::from_secs_f64(number as f64 / rate as f64);
             clock.sleep(due.saturating_sub(clock.monotonic())).await;
             let data = STANDARD.encode(clock.monotonic().as_micros().to_string());
             let body = format!("{{\"StreamName\":\"{STREAM}\",\"Data\":\"{data}\",\"PartitionKey\":\"k\"}}");
-            client.json("kinesis", "Kinesis_20131202.PutRecord", body.into()).await?;
+            lanes.kinesis(connection, Codec::Json11, "PutRecord", body.into()).await?;
             Ok(())
         })
     })

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use headwater_bench::latency::Latencies;
 
 use super::Bed;
+use super::lanes::Lanes;
 use super::row::{Hammered, Row, Target};
-use super::s3::s3;
 
 const BUCKET: &str = "million";
 const FOLDERS: u64 = 1000;
 const OBJECTS_IN_FOLDER: u64 = 1000;
 const OBJECTS: u64 = FOLDERS * OBJECTS_IN_FOLDER;
-const CONNECTIONS: u64 = 64;
+const CONNECTIONS: usize = 64;
 const BODY: &[u8] = b"sixteen bytes...";
 
 /// How often the page with a delimiter is fetched.
@@ -31,7 +31,7 @@ pub async fn million_objects(mut bed: Bed) -> anyhow::Result<Vec<Row>> {
     bed.seams.clock.sleep(REST).await;
     let resident = bed.node.resident_bytes()? as f64 / 1e6;
     let started = bed.restart()?.as_secs_f64();
-    let first = s3(&bed.target.client(1)?, "GET", &path(0), None, Bytes::new()).await?;
+    let first = Lanes::new(&bed, 1)?.s3(0, "GET", &path(0), Bytes::new()).await?;
     if first != BODY {
         bail!("{} is not what was put", path(0));
     }
@@ -56,17 +56,17 @@ fn path(number: u64) -> String {
 }
 
 async fn fill(bed: &Bed) -> anyhow::Result<Hammered> {
-    let client = bed.target.client(CONNECTIONS as usize)?;
+    let lanes = Lanes::new(bed, CONNECTIONS)?;
     let (clock, cpu) = (bed.seams.clock.clone(), bed.node.cpu_time()?);
     let start = clock.monotonic();
     let mut running = Vec::new();
     for connection in 0..CONNECTIONS {
-        let (client, clock) = (client.clone(), clock.clone());
+        let (lanes, clock) = (lanes.clone(), clock.clone());
         running.push(bed.work.detach(async move {
             let mut latencies = Latencies::default();
-            for number in (connection..OBJECTS).step_by(CONNECTIONS as usize) {
+            for number in (connection as u64..OBJECTS).step_by(CONNECTIONS) {
                 let begun = clock.monotonic();
-                s3(&client, "PUT", &path(number), None, Bytes::from_static(BODY)).await?;
+                lanes.s3(connection, "PUT", &path(number), Bytes::from_static(BODY)).await?;
                 latencies.record(clock.monotonic() - begun);
             }
             anyhow::Ok(latencies)
@@ -83,13 +83,13 @@ async fn fill(bed: &Bed) -> anyhow::Result<Hammered> {
 
 /// Every key, page after page on one connection, as an SDK's paginator asks.
 async fn list(bed: &Bed) -> anyhow::Result<Hammered> {
-    let client = bed.target.client(1)?;
+    let lanes = Lanes::new(bed, 1)?;
     let (clock, cpu) = (&bed.seams.clock, bed.node.cpu_time()?);
     let (mut listed, mut keys, start) = (Hammered::default(), 0, clock.monotonic());
     let mut page = format!("/{BUCKET}?list-type=2");
     loop {
         let begun = clock.monotonic();
-        let body = s3(&client, "GET", &page, None, Bytes::new()).await?;
+        let body = lanes.s3(0, "GET", &page, Bytes::new()).await?;
         listed.latencies.record(clock.monotonic() - begun);
         let text = String::from_utf8_lossy(&body);
         keys += text.matches("<Key>").count() as u64;
@@ -118,13 +118,13 @@ fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
 
 /// The page whose entries are the thousand folders.
 async fn fold(bed: &Bed) -> anyhow::Result<Hammered> {
-    let client = bed.target.client(1)?;
+    let lanes = Lanes::new(bed, 1)?;
     let (clock, cpu) = (&bed.seams.clock, bed.node.cpu_time()?);
     let (mut folded, start) = (Hammered::default(), clock.monotonic());
     for _ in 0..PAGES {
         let begun = clock.monotonic();
         let page = format!("/{BUCKET}?delimiter=%2F&list-type=2");
-        let body = s3(&client, "GET", &page, None, Bytes::new()).await?;
+        let body = lanes.s3(0, "GET", &page, Bytes::new()).await?;
         folded.latencies.record(clock.monotonic() - begun);
         let found = String::from_utf8_lossy(&body).matches("<CommonPrefixes>").count() as u64;
         if found != FOLDERS {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use headwater_bench::latency::Latencies;
-use headwater_wire::client::Client;
+use headwater_wire::client::{Answer, Client};
 use sha2::{Digest, Sha256};
 
 use super::Bed;
+use super::lanes::Lanes;
 use super::row::{Hammered, Row, Target};
 
 const BUCKET: &str = "bench";
@@ -33,7 +34,11 @@ pub(super) async fn s3(
     header: Option<(&str, &str)>,
     body: Bytes,
 ) -> anyhow::Result<Bytes> {
-    let answer = client.send("s3", method, path, header.as_slice(), body).await?;
+    content(client.send("s3", method, path, header.as_slice(), body).await?, method, path)
+}
+
+/// The body of an answer that is no refusal, or of a PUT the ETag.
+pub(super) fn content(answer: Answer, method: &str, path: &str) -> anyhow::Result<Bytes> {
     if answer.status >= 300 {
         bail!("{method} {path}: status {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
     }
@@ -46,16 +51,16 @@ pub(super) async fn s3(
 /// PUT and GET of 4 KiB.
 pub async fn small_objects(bed: Bed) -> anyhow::Result<Vec<Row>> {
     bed.aws.create_bucket(BUCKET).await?;
-    let client = bed.target.client(CONNECTIONS)?;
-    let putting = client.clone();
+    let lanes = Lanes::new(&bed, CONNECTIONS)?;
+    let putting = lanes.clone();
     let put = bed
         .hammer(CONNECTIONS, move |connection, number| {
-            let client = putting.clone();
+            let lanes = putting.clone();
             Box::pin(async move {
                 let path = format!("/{BUCKET}/{connection}/{number}");
                 let mut body = vec![connection as u8; SMALL];
                 body[..8].copy_from_slice(&number.to_be_bytes());
-                s3(&client, "PUT", &path, None, body.into()).await?;
+                lanes.s3(connection, "PUT", &path, body.into()).await?;
                 Ok(())
             })
         })
@@ -63,10 +68,10 @@ pub async fn small_objects(bed: Bed) -> anyhow::Result<Vec<Row>> {
     let each = (put.latencies.count() / CONNECTIONS / 2).max(1) as u64;
     let get = bed
         .hammer(CONNECTIONS, move |connection, number| {
-            let client = client.clone();
+            let lanes = lanes.clone();
             Box::pin(async move {
                 let path = format!("/{BUCKET}/{connection}/{}", number % each);
-                let body = s3(&client, "GET", &path, None, Bytes::new()).await?;
+                let body = lanes.s3(connection, "GET", &path, Bytes::new()).await?;
                 if body.len() != SMALL || body[..8] != (number % each).to_be_bytes() {
                     bail!("{path} is not what was put");
                 }
@@ -163,19 +168,19 @@ fn row(name: &'static str, bed: &Bed, took: Duration, cpu: Duration) -> Row {
 /// One key, overwritten over and over: neither the index nor the sweep may make the last ones slower.
 pub async fn hot_key(bed: Bed) -> anyhow::Result<Vec<Row>> {
     bed.aws.create_bucket(BUCKET).await?;
-    let client = bed.target.client(OVERWRITERS)?;
+    let lanes = Lanes::new(&bed, OVERWRITERS)?;
     let (clock, cpu) = (bed.seams.clock.clone(), bed.node.cpu_time()?);
     let start = clock.monotonic();
     let mut running = Vec::new();
     for writer in 0..OVERWRITERS {
-        let (client, clock) = (client.clone(), clock.clone());
+        let (lanes, clock) = (lanes.clone(), clock.clone());
         running.push(bed.work.detach(async move {
             let (mut first, mut last, mut all) = Default::default();
             let each = OVERWRITES / OVERWRITERS as u64;
             for number in 0..each {
                 let begun = clock.monotonic();
                 let body = vec![writer as u8; SMALL];
-                s3(&client, "PUT", &format!("/{BUCKET}/hot"), None, body.into()).await?;
+                lanes.s3(writer, "PUT", &format!("/{BUCKET}/hot"), body.into()).await?;
                 let took = clock.monotonic() - begun;
                 Latencies::record(&mut all, took);
                 if number < each / 10 {

@@ -12,6 +12,7 @@ use headwater_wire::Codec;
 
 use super::Bed;
 use super::kinesis::{bodies, create_stream, put_batch};
+use super::lanes::Lanes;
 use super::row::{Row, Target};
 
 /// The two streams.
@@ -81,13 +82,13 @@ impl Pair {
 }
 
 async fn put_singles(bed: &Bed, stream: &'static str) -> anyhow::Result<Latencies> {
-    let (client, data) = (bed.target.client(16)?, STANDARD.encode([b'x'; 1000]));
-    steadily(bed, SINGLES, 16, move |number| {
+    let (lanes, data) = (Lanes::new(bed, 16)?, STANDARD.encode([b'x'; 1000]));
+    steadily(bed, SINGLES, 16, move |connection, number| {
         let body =
             format!("{{\"StreamName\":\"{stream}\",\"Data\":\"{data}\",\"PartitionKey\":\"{number}\"}}");
-        let client = client.clone();
+        let lanes = lanes.clone();
         Box::pin(async move {
-            client.json("kinesis", "Kinesis_20131202.PutRecord", body.into()).await?;
+            lanes.kinesis(connection, Codec::Json11, "PutRecord", body.into()).await?;
             Ok(())
         })
     })
@@ -95,10 +96,10 @@ async fn put_singles(bed: &Bed, stream: &'static str) -> anyhow::Result<Latencie
 }
 
 async fn put_batches(bed: &Bed, stream: &'static str) -> anyhow::Result<Latencies> {
-    let (client, bodies) = (bed.target.client(8)?, bodies(stream, Codec::Cbor)?);
-    steadily(bed, BATCHES, 8, move |number| {
-        let (client, body) = (client.clone(), bodies[number as usize % bodies.len()].clone());
-        Box::pin(async move { put_batch(&client, Codec::Cbor, body).await })
+    let (lanes, bodies) = (Lanes::new(bed, 8)?, bodies(stream, Codec::Cbor)?);
+    steadily(bed, BATCHES, 8, move |connection, number| {
+        let (lanes, body) = (lanes.clone(), bodies[number as usize % bodies.len()].clone());
+        Box::pin(async move { put_batch(&lanes, connection, Codec::Cbor, body).await })
     })
     .await
 }
@@ -107,15 +108,15 @@ async fn put_batches(bed: &Bed, stream: &'static str) -> anyhow::Result<Latencie
 /// not free by then.
 async fn steadily<F>(bed: &Bed, rate: u64, connections: usize, call: F) -> anyhow::Result<Latencies>
 where
-    F: Fn(u64) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync + 'static,
+    F: Fn(usize, u64) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync + 'static,
 {
     let (clock, next) = (bed.seams.clock.clone(), Arc::new(AtomicU64::new(0)));
     let latencies = Arc::new(Mutex::new(Latencies::default()));
     let (start, noted) = (clock.monotonic(), latencies.clone());
-    bed.hammer(connections, move |_, _| {
+    bed.hammer(connections, move |connection, _| {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let due = start + Duration::from_secs_f64(number as f64 / rate as f64);
-        let (clock, noted, calling) = (clock.clone(), noted.clone(), call(number));
+        let (clock, noted, calling) = (clock.clone(), noted.clone(), call(connection, number));
         Box::pin(async move {
             let early = due.saturating_sub(clock.monotonic());
             clock.sleep(early).await;
