@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | reconciler | shown, logged, retried with backoff | lets the pass end, then stops |
 //! | service | stops the node | waits until it has drained ([`Work::stopping`]) |
-//! | detached | nothing here: its result goes to the caller | waits for it |
+//! | detached, seen through | nothing here: its result goes to the caller | waits for it |
 //!
 //! **Invariants.** A reconciler never runs twice at once. A failing one is retried no sooner than
 //! its backoff says, however often it is signalled, unless it knows itself that what it missed is
@@ -18,6 +18,7 @@
 
 mod reconcile;
 mod registry;
+mod through;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +31,7 @@ use headwater_base::{Seams, Timestamp};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::registry::Registry;
+pub use crate::through::{Panicked, Through};
 
 /// How a task fails and what it returns, for crates that run tasks.
 pub use anyhow::{Error as TaskError, Result as TaskResult};
@@ -179,6 +181,17 @@ impl Work {
             let _ = sender.send(done);
         });
         receiver
+    }
+
+    /// Runs `work` as part of the caller's task, and to its end even if the caller goes away: what is left
+    /// then becomes a task of its own. Spares the caller two wakings; use [`Work::detach`] for what the
+    /// caller has something to do beside. A panic is an error of the work.
+    pub fn see_through<F>(&self, work: F) -> Through<F>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+    {
+        Through::new(work, self.begin())
     }
 
     /// Runs CPU-heavy `work` (over half a millisecond) on the blocking pool, whose threads are
@@ -393,6 +406,27 @@ mod tests {
         }
         assert!(*seen.borrow() > failed);
         work.shutdown(Duration::from_secs(5)).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_seen_through_ends_even_if_its_caller_goes_away() {
+        let work = Work::new(Seams::system());
+        assert_eq!(work.see_through(async { 7 }).await, Ok(7));
+        assert_eq!(work.see_through(async { panic!("as told") }).await, Err::<(), _>(Panicked));
+        let (go, may_go) = oneshot::channel::<()>();
+        let (tell, mut told) = oneshot::channel();
+        let mut through = Box::pin(work.see_through(async move {
+            may_go.await.unwrap();
+            tell.send(7).unwrap();
+        }));
+        assert!(futures::poll!(&mut through).is_pending());
+        drop(through);
+        assert_eq!(work.live(), 1);
+        assert!(told.try_recv().is_err());
+        go.send(()).unwrap();
+        assert_eq!(told.await, Ok(7));
+        work.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(work.live(), 0);
     }
 
     #[tokio::test]

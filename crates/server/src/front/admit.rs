@@ -27,6 +27,8 @@ const DRAIN_BYTES_MAX: usize = 64 * 1024;
 const DRAIN_MAX: Duration = Duration::from_millis(500);
 /// The region of requests that name none.
 const UNSIGNED_REGION: &str = "us-east-1";
+/// A body longer than this is received and handled side by side.
+const LONG_BYTES: u64 = 128 << 10;
 /// The unit in which memory for bodies is given out.
 const PERMIT_BYTES: usize = 1024;
 
@@ -43,6 +45,24 @@ pub(super) struct Admission {
 pub(super) struct Admitted {
     pub(super) request: VerifiedRequest,
     pub(super) memory: Option<OwnedSemaphorePermit>,
+}
+
+impl Admitted {
+    /// Whether so much of its body is still to come that receiving it and handling it should go side by side.
+    pub(super) fn is_long(&self) -> bool {
+        match &self.request.body {
+            RawBody::Whole(_) => false,
+            RawBody::Form { .. } => true,
+            RawBody::Streaming { .. } => {
+                let length = self.request.head.headers.get(header::CONTENT_LENGTH);
+                let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+                // Without a length there is no body in HTTP/1.1, or it comes in chunks of any length.
+                let stated = length
+                    .or((!self.request.head.headers.contains_key(header::TRANSFER_ENCODING)).then_some(0));
+                stated.is_none_or(|length| length > LONG_BYTES)
+            }
+        }
+    }
 }
 
 /// What is known of a request before anything is verified.

@@ -13,14 +13,15 @@ use headwater_streams::Streams;
 use headwater_wire::answer::{self, REQUEST_ID};
 use headwater_wire::sigv4::Dialect;
 use headwater_wire::{Answer, Codec, Face, Fault, Outcome};
-use headwater_work::Work;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use headwater_work::{Panicked, Work};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
 use tokio::sync::Semaphore;
 
 use super::admit::{Admission, Arrival};
 use super::internal;
+use super::meters::Meters;
 use super::route::{self, Route, Routes};
 use crate::backup::Backups;
 use crate::config::Config;
@@ -39,6 +40,7 @@ pub(crate) struct Door {
     routes: Routes,
     admission: Admission,
     turns: Arc<Semaphore>,
+    meters: Meters,
     pub(super) store: Arc<dyn Store>,
     pub(super) streams: Streams,
     pub(super) deliveries: Deliveries,
@@ -52,17 +54,25 @@ pub(crate) struct Door {
 }
 
 /// Who sits at the other end of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) addr: SocketAddr,
+    /// Its address without the port, as requests tell it.
+    ip: Arc<str>,
     /// Over TLS.
     pub(super) secure: bool,
+}
+
+impl Peer {
+    pub(super) fn new(addr: SocketAddr, secure: bool) -> Self {
+        Self { addr, ip: addr.ip().to_string().into(), secure }
+    }
 }
 
 /// What the log and the metrics say of a request.
 struct Line {
     method: Method,
-    path: String,
+    uri: Uri,
     started: Duration,
     arrival: Arrival,
     spelling: Spelling,
@@ -92,6 +102,7 @@ impl Door {
             routes: Routes::new(&house.faces),
             admission: Admission::new(house.authority, seams.clone(), memory),
             turns: Arc::new(Semaphore::new(config.requests_max)),
+            meters: Meters::default(),
             store: house.engines.store,
             streams: house.engines.streams,
             deliveries: house.engines.deliveries,
@@ -113,13 +124,12 @@ impl Door {
         let arrival = Arrival {
             request_id: self.seams.chance.uuid().to_string().into(),
             time: self.seams.clock.now(),
-            source_ip: from.addr.ip().to_string().into(),
+            source_ip: from.ip.clone(),
             secure: from.secure,
         };
         let line = Line {
             method: request.method().clone(),
-            // Without the query: it may hold a signature.
-            path: request.uri().path().to_owned(),
+            uri: request.uri().clone(),
             started: self.seams.clock.monotonic(),
             arrival: arrival.clone(),
             spelling: Spelling::of(request.headers()),
@@ -161,13 +171,20 @@ impl Door {
             );
         };
         let admitted = self.admission.admit(face.as_ref(), request, arrival).await?;
-        // From here on it runs to its end, whoever still listens.
-        let running = self.work.detach(async move {
+        let is_long = admitted.is_long();
+        let handling = async move {
             let response = face.handle(admitted.request).await;
             drop((admitted.memory, turn));
             response
-        });
-        running.await.map_err(|_| {
+        };
+        // From here on it runs to its end, whoever still listens: beside its connection where there is much to
+        // receive and to digest at once.
+        let handled = if is_long {
+            self.work.detach(handling).await.map_err(|_| Panicked)
+        } else {
+            self.work.see_through(handling).await
+        };
+        handled.map_err(|Panicked| {
             tracing::error!("a handler panicked");
             Fault::server("InternalFailure", "the request failed inside the node; see its log")
         })
@@ -197,10 +214,7 @@ impl Door {
             400..500 => "client_fault",
             _ => "server_fault",
         };
-        metrics::counter!("headwater_requests_total", "service" => service, "operation" => operation, "result" => class)
-            .increment(1);
-        metrics::histogram!("headwater_request_seconds", "service" => service, "operation" => operation)
-            .record(took.as_secs_f64());
+        self.meters.count(service, operation, class, took);
         if line.method == Method::HEAD { without_body(response) } else { response }
     }
 
@@ -215,7 +229,8 @@ impl Door {
                     service,
                     operation,
                     method = line.method.as_str(),
-                    path = line.path,
+                    // Without the query: it may hold a signature.
+                    path = line.uri.path(),
                     status,
                     fault,
                     ms = took.as_secs_f64() * 1000.0,
@@ -256,7 +271,7 @@ fn spelled(fault: &Fault, dialect: Dialect, line: &Line) -> Answer {
     let id = &line.arrival.request_id;
     let Spelling { codec, targeted, rpc } = line.spelling;
     let mut response = match dialect {
-        Dialect::S3 => answer::s3_fault(fault, &line.path, id),
+        Dialect::S3 => answer::s3_fault(fault, line.uri.path(), id),
         Dialect::Json | Dialect::Query if rpc => answer::rpc_fault(fault),
         Dialect::Query if !targeted => answer::query_fault(fault, NAMESPACE, id),
         Dialect::Json | Dialect::Query => answer::coded(codec, fault),

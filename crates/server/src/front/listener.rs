@@ -139,14 +139,14 @@ struct Host {
 impl Host {
     async fn connection(&self, stream: TcpStream, addr: SocketAddr) {
         let Some(tls) = &self.tls else {
-            return self.speak(stream, Peer { addr, secure: false }).await;
+            return self.speak(stream, Peer::new(addr, false)).await;
         };
         let shaken = tokio::select! {
             shaken = tls.accept(stream) => shaken,
             () = self.door.work.stopping() => return,
         };
         match shaken {
-            Ok(stream) => self.speak(stream, Peer { addr, secure: true }).await,
+            Ok(stream) => self.speak(stream, Peer::new(addr, true)).await,
             Err(error) => {
                 metrics::counter!("headwater_failed_handshakes_total").increment(1);
                 tracing::debug!(peer = %addr, %error, "a TLS handshake failed");
@@ -155,12 +155,12 @@ impl Host {
     }
 
     async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, from: Peer) {
-        let inner = self.door.clone();
+        let (inner, peer) = (self.door.clone(), from.clone());
         let asked = Arc::new(AtomicBool::new(false));
         let noted = asked.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             noted.store(true, Ordering::Relaxed);
-            let door = inner.clone();
+            let (door, from) = (inner.clone(), peer.clone());
             async move { Ok::<_, Infallible>(door.answer(request, from).await) }
         });
         let serving = self.builder.serve_connection(TokioIo::new(stream), service);

@@ -3,7 +3,7 @@
 //! ```text
 //! listener ─► (tls) ─► door: request id ─► /_headwater/…                    internal
 //!                                 │
-//!                                 └─► route ─► verify ─► face (detached) ─► log, count
+//!                                 └─► route ─► verify ─► face (to its end) ─► log, count
 //! ```
 //!
 //! **Invariants.** No face sees a request whose signature was not verified, but S3 those that have none,
@@ -19,6 +19,7 @@ mod door;
 mod form;
 mod internal;
 mod listener;
+mod meters;
 mod route;
 mod storage;
 mod tls;
