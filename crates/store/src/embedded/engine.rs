@@ -57,6 +57,7 @@ pub(crate) struct Shared {
     mark_wanted: AtomicBool,
     last_mark: AtomicU64,
     persisted: AtomicU64,
+    flushed: AtomicU64,
     clean_close: AtomicBool,
     /// Counted up at each publish; the maintenance loop reads it.
     pub published_bytes: AtomicU64,
@@ -106,6 +107,7 @@ impl Shared {
             mark_wanted: AtomicBool::new(false),
             last_mark: AtomicU64::new(start.marked.0),
             persisted: AtomicU64::new(start.marked.0),
+            flushed: AtomicU64::new(0),
             clean_close: AtomicBool::new(false),
             published_bytes: AtomicU64::new(0),
         }
@@ -123,7 +125,10 @@ impl Shared {
 
     /// Makes durable, indexed groups visible: logs and facts at the same moment.
     pub fn swap_in(&self, groups: &[DurableGroup], applied: Applied) {
-        let view = Arc::new(self.index.view(applied));
+        let mut entries = groups.iter().flat_map(|group| &group.entries);
+        let changed = entries.any(|(effects, _)| effects.wiped.is_some() || !effects.facts.is_empty());
+        let view = if changed { self.index.view(applied) } else { self.view().advanced(applied) };
+        let view = Arc::new(view);
         let mut bytes = 0;
         let mut logs = self.logs();
         for group in groups {
@@ -180,6 +185,18 @@ impl Shared {
     /// The LSN of the newest mark that is durable.
     pub fn persisted(&self) -> Lsn {
         Lsn(self.persisted.load(Ordering::Acquire))
+    }
+
+    /// The index's tables hold everything up to this mark.
+    pub fn flushed(&self, mark: Lsn) -> Result<(), StoreError> {
+        self.index.note_flushed(&self.dir.join("index"), mark)?;
+        self.flushed.fetch_max(mark.0, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Up to where the index's tables are known to reach.
+    pub fn flushed_to(&self) -> Lsn {
+        Lsn(self.flushed.load(Ordering::Acquire))
     }
 
     /// Whether the end of the threads is a clean shutdown.

@@ -156,11 +156,16 @@ impl Front {
             return answer;
         }
         let size = commit.size();
-        let admission = self.admission(&self.lock(), &commit, size, false);
-        match admission {
-            Admission::Enter => self.sequence(commit, size, to, reads),
-            Admission::Park => self.park(Parked { commit, size, to }),
+        let mut inner = self.lock();
+        match self.admission(&inner, &commit, size, false) {
+            Admission::Enter => self.sequence(inner, commit, size, to, reads),
+            Admission::Park => {
+                metrics::counter!("headwater_store_commits_parked_total").increment(1);
+                inner.parked_bytes += size;
+                inner.parked.push_back(Parked { commit, size, to });
+            }
             Admission::Refuse(error) => {
+                drop(inner);
                 let _ = to.send(Err(error));
             }
         }
@@ -186,10 +191,9 @@ impl Front {
         let mut inner = self.lock();
         inner.barrier = false;
         let outcome = sequencer::apply(&mut inner.state, Entry::Wipe { kept: kept?, now: self.clock.now() });
-        self.push(&mut inner, outcome, 0, to);
         let refused = std::mem::take(&mut inner.parked);
         inner.parked_bytes = 0;
-        drop(inner);
+        self.push(inner, outcome, 0, to);
         refuse(refused, &CommitError::Closed);
         Ok(answer)
     }
@@ -243,10 +247,12 @@ impl Front {
             }
             let Some(Parked { commit, size, to }) = inner.parked.pop_front() else { return };
             inner.parked_bytes -= size;
-            drop(inner);
             match admission {
-                Admission::Refuse(error) => drop(to.send(Err(error))),
-                Admission::Enter | Admission::Park => self.sequence(commit, size, to, reads),
+                Admission::Refuse(error) => {
+                    drop(inner);
+                    drop(to.send(Err(error)));
+                }
+                Admission::Enter | Admission::Park => self.sequence(inner, commit, size, to, reads),
             }
         }
     }
@@ -330,21 +336,18 @@ impl Front {
         }
     }
 
-    fn park(&self, parked: Parked) {
-        metrics::counter!("headwater_store_commits_parked_total").increment(1);
-        let mut inner = self.lock();
-        if inner.closing {
-            drop(inner);
-            let _ = parked.to.send(Err(CommitError::Closed));
-            return;
-        }
-        inner.parked_bytes += parked.size;
-        inner.parked.push_back(parked);
-    }
-
-    fn sequence(&self, commit: Commit, size: usize, to: oneshot::Sender<Answer>, reads: &dyn PreRead) {
+    /// Sequences a commit that was let in under the lock given.
+    fn sequence(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        commit: Commit,
+        size: usize,
+        to: oneshot::Sender<Answer>,
+        reads: &dyn PreRead,
+    ) {
         let needs_reading = sequencer::keys_to_read(&commit).any(|key| key.is_some());
-        let began = needs_reading.then(|| self.begin_reading());
+        let began = needs_reading.then(|| inner.begin_reading());
+        drop(inner);
         let read = reads.seen(&mut sequencer::keys_to_read(&commit));
         let mut inner = self.lock();
         if let Some(began) = began {
@@ -372,11 +375,19 @@ impl Front {
         // The time is read under the lock, so that LSNs and times rise together.
         let now = self.clock.now();
         let outcome = sequencer::apply(&mut inner.state, Entry::Commit { commit, now, generation, seen });
-        self.push(&mut inner, outcome, size, to);
+        self.push(inner, outcome, size, to);
     }
 
-    fn push(&self, inner: &mut Inner, outcome: Outcome, size: usize, to: oneshot::Sender<Answer>) {
+    /// Queues an outcome and lets go of the lock before it wakes anybody, who would need it at once.
+    fn push(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        outcome: Outcome,
+        size: usize,
+        to: oneshot::Sender<Answer>,
+    ) {
         if outcome.effects.is_none() && outcome.release <= inner.published {
+            drop(inner);
             let _ = to.send(outcome.result);
             return;
         }
@@ -385,16 +396,10 @@ impl Front {
         self.queued_bytes.store(inner.queued_bytes as u64, Ordering::Relaxed);
         let reply = Some(Reply { to, answer: outcome.result, bytes: size });
         inner.queue.push_back(Queued { effects: outcome.effects, reply });
+        drop(inner);
         if was_empty {
             self.changed.notify_all();
         }
-    }
-
-    fn begin_reading(&self) -> Lsn {
-        let mut inner = self.lock();
-        let began = inner.published;
-        *inner.reading.entry(began).or_default() += 1;
-        began
     }
 
     fn forget(&self, inner: &mut Inner) {
@@ -408,6 +413,11 @@ impl Front {
 }
 
 impl Inner {
+    fn begin_reading(&mut self) -> Lsn {
+        *self.reading.entry(self.published).or_default() += 1;
+        self.published
+    }
+
     fn end_reading(&mut self, began: Lsn) {
         if let Some(count) = self.reading.get_mut(&began) {
             *count -= 1;

@@ -4,16 +4,19 @@
 //! u8, value; values over 4 KiB lie apart from the tree. `state`: the store's own rows (kinds
 //! 0x0002–0x0004), written only at a *mark*.
 //!
-//! **Invariants.** One batch per group or more, never less, and with it `applied`, into both keyspaces:
-//! the engine keeps each whole, and the one that is behind says how far the index is. So the index
-//! always knows what it holds. Readers look through a snapshot that is
+//! **Invariants.** One batch per group or more, never less, and with it `applied`, among the facts: the engine
+//! keeps a batch whole, so facts always say how far they are, as the mark says of the state. What has no
+//! facts (most appends) writes nothing: `applied` then stays where it was until the next facts or the next
+//! mark, and replaying from there changes nothing. Readers look through a snapshot that is
 //! swapped at publish ([`View`]), so they see whole commits and only published ones. A mark says
 //! where logs and tokens stood when everything up to its LSN was applied; only a *persisted* mark
 //! lets journal files go.
 //!
 //! **Failure.** The engine writes no fsync of its own between persists; what a crash takes from it is
-//! replayed from the journal, and what a crash tears in it is cut off first ([`wal`]). An error of the engine ends the process: the next start replays.
+//! replayed from the journal, and what a crash tears in it is cut off first ([`wal`]), or left out altogether
+//! ([`flush`]). An error of the engine ends the process: the next start replays.
 
+pub(crate) mod flush;
 mod wal;
 
 use std::collections::BTreeMap;
@@ -56,6 +59,8 @@ pub(crate) struct Index {
     state: Keyspace,
     /// Rows of `once` chunks are numbered on from here.
     once_next: Arc<AtomicU64>,
+    /// Bytes of rows since the last flush began.
+    unflushed: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Index {
@@ -91,7 +96,7 @@ pub(crate) struct Mark {
 /// What readers look through: all facts as of one published commit.
 pub(crate) struct View {
     index: Index,
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     /// Which commit that is.
     pub applied: Applied,
 }
@@ -107,8 +112,18 @@ impl Index {
     /// files for the first time; a directory that was never completed is set aside and made anew. (If
     /// it did hold something, the journal does not reach back to the beginning, and recovery refuses.)
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
+        Self::open_behind(dir, options, None)
+    }
+
+    /// The same behind a journal that begins with the entry `oldest`: what only the engine's own journals hold
+    /// may be missing then. The caller replays all of its journal, and then calls [`flush::discard`].
+    pub fn open_behind(dir: &Path, options: &StoreOptions, oldest: Option<Lsn>) -> Result<Self, OpenError> {
         let complete = dir.join(COMPLETE);
         if complete.exists() {
+            flush::restore(dir).map_err(io_error("mend", dir))?;
+            if let Some(oldest) = oldest {
+                flush::set_aside(dir, oldest).map_err(io_error("set journals aside in", dir))?;
+            }
             wal::cut_torn_end(dir).map_err(io_error("mend", dir))?;
             return Self::open_engine(dir, options);
         }
@@ -145,10 +160,12 @@ impl Index {
         let state = db
             .keyspace("state", || KeyspaceCreateOptions::default().max_memtable_size(memtable))
             .map_err(refuse)?;
-        Ok(Self { db, facts, state, once_next: Arc::new(AtomicU64::new(1)) })
+        let (once_next, unflushed) = (Arc::new(AtomicU64::new(1)), Arc::default());
+        Ok(Self { db, facts, state, once_next, unflushed })
     }
 
-    /// Applies the facts of `entries`, in order, in one batch; `applied` becomes their end.
+    /// Applies the facts of `entries`, in order, in one batch; `applied` becomes their end, which is written
+    /// down only if there were any.
     ///
     /// Of several writes to one key only the last is made: the engine would keep the others as older
     /// versions, and every scan over the key would walk them.
@@ -172,16 +189,25 @@ impl Index {
             }
             applied.lsn = effects.lsn;
         }
-        let mut batch = self.db.batch();
+        if rows.is_empty() && applied.generation == before.generation {
+            return Ok(applied);
+        }
+        let (mut batch, mut bytes) = (self.db.batch(), 0);
         for ((generation, key), stored) in rows {
             let key = row_key(generation, key);
+            bytes += key.len();
             match stored {
-                Some((version, stored)) => batch.insert(&self.facts, key, row(version, stored)),
+                Some((version, stored)) => {
+                    let row = row(version, stored);
+                    bytes += row.len();
+                    batch.insert(&self.facts, key, row);
+                }
                 None => batch.remove(&self.facts, key),
             }
         }
         self.insert_applied(&mut batch, applied);
         batch.commit().map_err(engine)?;
+        self.unflushed.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(applied)
     }
 
@@ -197,10 +223,9 @@ impl Index {
 
     fn insert_applied(&self, batch: &mut OwnedWriteBatch, applied: Applied) {
         batch.insert(&self.facts, FACTS_APPLIED, applied.encode());
-        batch.insert(&self.state, state_key(kinds::APPLIED, 0), applied.encode());
     }
 
-    /// Writes a mark. Durable only after [`Index::persist`].
+    /// Writes a mark, of what is applied. Durable only after [`Index::persist`].
     pub fn mark(&self, mark: &Mark) -> Result<(), StoreError> {
         let mut batch = self.db.batch();
         for (log, state) in &mark.logs {
@@ -214,6 +239,7 @@ impl Index {
             batch.remove(&self.state, stale);
         }
         batch.insert(&self.state, state_key(kinds::APPLIED, 1), encode_mark(mark));
+        self.insert_applied(&mut batch, Applied { lsn: mark.lsn, generation: mark.generation });
         batch.commit().map_err(engine)
     }
 
@@ -224,20 +250,20 @@ impl Index {
 
     /// A view of everything applied, which the caller says is `applied`.
     pub fn view(&self, applied: Applied) -> View {
-        View { index: self.clone(), snapshot: self.db.snapshot(), applied }
+        View { index: self.clone(), snapshot: Arc::new(self.db.snapshot()), applied }
     }
 
-    /// How far the index is: as far as the keyspace that is behind.
+    /// How far the facts are.
     pub fn applied(&self) -> Result<Applied, StoreError> {
         let decode = |row: Option<fjall::UserValue>| {
             let row = row.map(|row| Applied::decode(&row).ok_or_else(|| corrupt("an applied row")));
             row.transpose()
         };
-        let state = decode(self.state.get(state_key(kinds::APPLIED, 0)).map_err(engine)?)?;
-        let facts = decode(self.facts.get(FACTS_APPLIED).map_err(engine)?)?;
-        // Directories of earlier versions have the one of the state only.
-        let behind = state.into_iter().chain(facts).min_by_key(|applied| applied.lsn);
-        Ok(behind.unwrap_or_default())
+        if let Some(facts) = decode(self.facts.get(FACTS_APPLIED).map_err(engine)?)? {
+            return Ok(facts);
+        }
+        // Directories of early versions have it among the state.
+        Ok(decode(self.state.get(state_key(kinds::APPLIED, 0)).map_err(engine)?)?.unwrap_or_default())
     }
 
     /// Loads logs and tokens as of the last mark, and returns its LSN.
@@ -311,6 +337,11 @@ impl Index {
 }
 
 impl View {
+    /// The same facts as of a later commit, none of which has come since.
+    pub fn advanced(&self, applied: Applied) -> Self {
+        Self { index: self.index.clone(), snapshot: self.snapshot.clone(), applied }
+    }
+
     /// The fact at `key` with all that is stored about it.
     pub fn row(&self, key: &Key) -> Result<Option<(Lsn, Stored)>, StoreError> {
         let row =
@@ -529,19 +560,22 @@ mod tests {
     }
 
     #[test]
-    fn the_keyspace_that_is_behind_says_how_far_the_index_is() {
+    fn the_facts_say_how_far_they_are() {
         let dir = tempfile::tempdir().unwrap();
         let index = Index::open(&dir.path().join("index"), &StoreOptions::small()).unwrap();
         let at = |lsn| Applied { lsn: Lsn(lsn), generation: 3 };
         assert_eq!(index.applied().unwrap(), Applied::default());
-        index.load(at(5), &[]).unwrap();
+        // As early versions wrote it.
         index.state.insert(state_key(kinds::APPLIED, 0), at(9).encode()).unwrap();
+        assert_eq!(index.applied().unwrap(), at(9));
+        index.load(at(5), &[]).unwrap();
         assert_eq!(index.applied().unwrap(), at(5));
-        index.facts.insert(FACTS_APPLIED, at(11).encode()).unwrap();
-        assert_eq!(index.applied().unwrap(), at(9));
-        // As earlier versions wrote it.
-        index.facts.remove(FACTS_APPLIED).unwrap();
-        assert_eq!(index.applied().unwrap(), at(9));
+        // What has no facts is applied without a word; the next mark tells.
+        let appended = Effects { lsn: Lsn(6), ..entry(6, &[]) };
+        assert_eq!(index.apply(at(5), [appended].iter()).unwrap(), at(6));
+        assert_eq!(index.applied().unwrap(), at(5));
+        index.mark(&Mark { lsn: Lsn(6), generation: 3, ..Mark::default() }).unwrap();
+        assert_eq!(index.applied().unwrap(), at(6));
     }
 
     /// An entry that writes `text` to the key `number`, or deletes it.

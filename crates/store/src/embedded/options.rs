@@ -33,6 +33,9 @@ pub struct StoreOptions {
     pub index_cache: ByteSize,
     /// Memory for not yet flushed writes of the index. Default 32 MiB.
     pub index_write_buffer: ByteSize,
+    /// The index is written into tables after this many bytes of rows, which is what a start replays into it,
+    /// and a bit. Default 16 MiB.
+    pub index_flush: ByteSize,
     /// The index is made durable at least this often while there are commits. Default 5 s.
     pub persist_every: Duration,
     /// The index is made durable after this many journalled bytes. Default 64 MiB.
@@ -63,6 +66,7 @@ impl Default for StoreOptions {
             hot_tail: ByteSize::mib(16),
             index_cache: ByteSize::mib(32),
             index_write_buffer: ByteSize::mib(32),
+            index_flush: ByteSize::mib(16),
             persist_every: Duration::from_secs(5),
             persist_bytes: ByteSize::mib(64),
             segment: ByteSize::gib(1),
@@ -94,6 +98,7 @@ impl StoreOptions {
             hot_tail: ByteSize::kib(32),
             index_cache: ByteSize::mib(2),
             index_write_buffer: ByteSize::mib(1),
+            index_flush: ByteSize::kib(8),
             persist_every: Duration::from_millis(100),
             persist_bytes: ByteSize::kib(256),
             segment: ByteSize::mib(1),

@@ -1,7 +1,8 @@
 //! Opening: from what is on the disk to a store that goes on where it stopped.
 //!
 //! ```text
-//! lock ─► index: facts as of `applied`, logs and tokens as of the last mark
+//! lock ─► index: facts as of `applied`, logs and tokens as of the last mark; its own journals aside if ours
+//!         will do
 //!      ─► journal files, oldest first: check every group; replay what is newer, but for the tail
 //!      ─► segments that facts name; the batches that only the journal holds
 //!      ─► fresh file, the tail written into it again, fdatasync
@@ -26,7 +27,7 @@ use bytes::Bytes;
 
 use crate::embedded::disk::{self, io_error};
 use crate::embedded::front::Unsettled;
-use crate::embedded::index::{Applied, Index};
+use crate::embedded::index::{Applied, Index, flush};
 use crate::embedded::journal::codec;
 use crate::embedded::journal::files::{JournalFile, parse_journal_name};
 use crate::embedded::journal::format::{BadHeader, JOURNAL_VERSION};
@@ -85,7 +86,7 @@ pub(crate) fn recover(
 ) -> Result<Recovery, OpenError> {
     let index_dir = dir.join("index");
     let fresh = names.is_empty() && !index_dir.exists();
-    let index = Index::open(&index_dir, options)?;
+    let index = Index::open_behind(&index_dir, options, oldest_entry(names)?)?;
     let mut state = State::default();
     let marked = index.load_mark(&mut state).map_err(index_error)?;
     let applied = index.applied().map_err(index_error)?;
@@ -106,7 +107,21 @@ pub(crate) fn recover(
         replay.file(*epoch, path)?;
     }
     replay.finish(dir)?;
+    flush::discard(&index_dir).map_err(io_error("delete journals in", &index_dir))?;
     Ok(recovery)
+}
+
+/// The first entry of the journal. Whether all of it can be read is seen when it is.
+fn oldest_entry(names: &[(u64, PathBuf)]) -> Result<Option<Lsn>, OpenError> {
+    for (_, path) in names {
+        let Ok(mut scanner) = Scanner::open(path).map_err(io_error("read", path))? else { return Ok(None) };
+        match scanner.next().map_err(io_error("read", path))? {
+            Step::Group(group) => return Ok(Some(group.header.first_lsn)),
+            Step::End { .. } => {}
+            Step::Damaged { .. } => return Ok(None),
+        }
+    }
+    Ok(None)
 }
 
 struct Replay<'a> {

@@ -133,6 +133,42 @@ async fn a_log_that_went_before_a_crash_stays_gone() {
     }
 }
 
+/// What the index's engine keeps of its own to replay is not even read where our journal will do.
+#[tokio::test]
+async fn a_start_does_without_the_engines_journals() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::small(dir.path());
+    let put = async |n: u32| node.store.commit(Commit::new().put(key(n), vec![n as u8; 300])).await.unwrap();
+    let flushed = dir.path().join("index/FLUSHED");
+    let (clock, mut n) = (headwater_base::Seams::system().clock, 0);
+    while !flushed.exists() {
+        assert!(n < 10_000, "the index was never flushed");
+        put(n).await;
+        n += 1;
+        clock.sleep(std::time::Duration::from_millis(1)).await;
+    }
+    for more in n..n + 20 {
+        put(more).await;
+    }
+    node.crash().await;
+    let mut garbled = 0;
+    for entry in std::fs::read_dir(dir.path().join("index")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            std::fs::write(&path, [0xff; 100]).unwrap();
+            garbled += 1;
+        }
+    }
+    assert!(garbled > 0);
+    for _ in 0..2 {
+        let node = Node::small(dir.path());
+        for n in 0..n + 20 {
+            assert_eq!(node.get(n).await, Some(vec![n as u8; 300]), "{n}");
+        }
+        node.crash().await;
+    }
+}
+
 #[tokio::test]
 async fn batches_settle_into_segments_and_files_are_recycled() {
     let dir = tempfile::tempdir().unwrap();

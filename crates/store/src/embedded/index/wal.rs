@@ -54,7 +54,7 @@ pub(super) fn cut_torn_end(dir: &Path) -> io::Result<()> {
     journal.sync_all()
 }
 
-fn journal_number(name: &str) -> Option<u64> {
+pub(super) fn journal_number(name: &str) -> Option<u64> {
     name.strip_suffix(".jnl")?.parse().ok()
 }
 
