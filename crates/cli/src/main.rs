@@ -28,6 +28,9 @@ use clap::{Args, Parser, Subcommand};
 use output::Output;
 use target::Target;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Streams, storage, catalog and queries for machine learning, exactly once, in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "headwater", version, about, arg_required_else_help = true)]
