@@ -17,6 +17,7 @@
 //! ([`flush`]). An error of the engine ends the process: the next start replays.
 
 pub(crate) mod flush;
+mod rows;
 mod wal;
 
 use std::collections::BTreeMap;
@@ -36,14 +37,16 @@ use crate::embedded::disk::{self, io_error};
 use crate::embedded::{OpenError, StoreOptions};
 use crate::sequencer::{Effects, LogState, Remembered, State, Stored};
 use crate::{Appended, Direction, Fact, Key, KeyRange, Kind, LogId, Lsn, Scanned, StoreError, kinds};
+use rows::{
+    decode_log, decode_mark, decode_once, decode_row, encode_log, encode_mark, encode_once,
+    generation_prefix, once_header, row, row_key, state_key, state_number,
+};
 
 /// Values larger than this lie in blob files, so that compaction does not rewrite them.
 const SEPARATE_BYTES: u32 = 4096;
 /// When the engine's own journals are larger together, it flushes what keeps the oldest from going. The least it
-/// takes: `state` is small and would never be flushed by itself, and every start reads all of them through.
+/// takes: `state` is small and would hardly be flushed by itself, and a start that needs them reads all of them.
 const ENGINE_JOURNALS_BYTES_MAX: u64 = 64 << 20;
-/// Bytes of a row before its value.
-const ROW_HEADER_BYTES: usize = 9;
 /// A file in the index's directory that says it was completely made.
 const COMPLETE: &str = "COMPLETE";
 /// The key among the facts of the row that says how far they are: after every generation.
@@ -401,136 +404,6 @@ impl View {
     }
 }
 
-impl Applied {
-    fn encode(self) -> Vec<u8> {
-        [self.lsn.0.to_le_bytes(), self.generation.to_le_bytes()].concat()
-    }
-
-    fn decode(row: &[u8]) -> Option<Self> {
-        let (lsn, generation) = row.split_first_chunk()?;
-        let generation = u64::from_le_bytes(generation.try_into().ok()?);
-        Some(Self { lsn: Lsn(u64::from_le_bytes(*lsn)), generation })
-    }
-}
-
-fn generation_prefix(generation: u64) -> [u8; 4] {
-    let generation = u32::try_from(generation).ok().filter(|generation| *generation < u32::MAX);
-    generation.expect("a store is wiped less than four billion times").to_be_bytes()
-}
-
-fn row_key(generation: u64, key: &Key) -> Vec<u8> {
-    [&generation_prefix(generation)[..], key.as_bytes()].concat()
-}
-
-fn state_key(kind: u16, number: u64) -> Vec<u8> {
-    Key::of(Kind(kind)).u64(number).build().as_bytes().to_vec()
-}
-
-fn state_number(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(*key.get(2..)?.first_chunk()?))
-}
-
-fn row(version: Lsn, stored: &Stored) -> Vec<u8> {
-    let mut row = Vec::with_capacity(ROW_HEADER_BYTES + stored.value.len());
-    row.extend_from_slice(&version.0.to_le_bytes());
-    row.push(u8::from(stored.counter));
-    row.extend_from_slice(&stored.value);
-    row
-}
-
-fn decode_row(row: &[u8]) -> Result<(Lsn, Stored), StoreError> {
-    let (header, value) =
-        row.split_first_chunk::<ROW_HEADER_BYTES>().ok_or_else(|| corrupt("a fact's row"))?;
-    let [a, b, c, d, e, f, g, h, counter] = *header;
-    let version = Lsn(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
-    Ok((version, Stored { value: Bytes::copy_from_slice(value), counter: counter == 1 }))
-}
-
-fn encode_mark(mark: &Mark) -> Vec<u8> {
-    [mark.lsn.0.to_le_bytes(), mark.time.ms().to_le_bytes(), mark.generation.to_le_bytes()].concat()
-}
-
-fn decode_mark(row: &[u8]) -> Option<Mark> {
-    let (numbers, []) = row.as_chunks::<8>() else { return None };
-    let [lsn, time, generation] = *numbers else { return None };
-    Some(Mark {
-        lsn: Lsn(u64::from_le_bytes(lsn)),
-        time: Timestamp::from_ms(i64::from_le_bytes(time)),
-        generation: u64::from_le_bytes(generation),
-        ..Mark::default()
-    })
-}
-
-fn encode_log(state: Option<&LogState>) -> Vec<u8> {
-    let Some(state) = state else { return Vec::new() };
-    [state.start.to_le_bytes(), state.end.to_le_bytes(), state.last_append_time.ms().to_le_bytes()].concat()
-}
-
-fn decode_log(key: &[u8], row: &[u8]) -> Option<(LogId, Option<LogState>)> {
-    let log = LogId(state_number(key)?);
-    if row.is_empty() {
-        return Some((log, None));
-    }
-    let (numbers, []) = row.as_chunks::<8>() else { return None };
-    let [start, end, time] = *numbers else { return None };
-    let (start, end) = (i64::from_le_bytes(start), i64::from_le_bytes(end));
-    let last_append_time = Timestamp::from_ms(i64::from_le_bytes(time));
-    Some((log, Some(LogState { start, end, last_append_time })))
-}
-
-/// Newest time i64, generation u64, then per token: token 16, LSN u64, time i64, appends u32 × (log u64, base i64,
-/// count u32).
-fn encode_once(generation: u64, chunk: &[(OnceToken, Remembered)]) -> Vec<u8> {
-    let newest = chunk.last().map_or(0, |(_, outcome)| outcome.time.ms());
-    let mut row = newest.to_le_bytes().to_vec();
-    row.extend_from_slice(&generation.to_le_bytes());
-    for (token, outcome) in chunk {
-        row.extend_from_slice(&token.0);
-        row.extend_from_slice(&outcome.lsn.0.to_le_bytes());
-        row.extend_from_slice(&outcome.time.ms().to_le_bytes());
-        row.extend_from_slice(&(outcome.appended.len() as u32).to_le_bytes());
-        for appended in &outcome.appended {
-            row.extend_from_slice(&appended.log.0.to_le_bytes());
-            row.extend_from_slice(&appended.base_offset.to_le_bytes());
-            row.extend_from_slice(&appended.count.to_le_bytes());
-        }
-    }
-    row
-}
-
-fn once_header(row: &[u8]) -> Option<(i64, u64)> {
-    let mut rest = row;
-    Some((i64::from_le_bytes(take(&mut rest)?), u64::from_le_bytes(take(&mut rest)?)))
-}
-
-/// The generation and the tokens of a chunk.
-fn decode_once(row: &[u8]) -> Option<(u64, Vec<(OnceToken, Remembered)>)> {
-    let (_, generation) = once_header(row)?;
-    let mut rest = &row[16..];
-    let mut found = Vec::new();
-    while !rest.is_empty() {
-        let token = OnceToken(take(&mut rest)?);
-        let lsn = Lsn(u64::from_le_bytes(take(&mut rest)?));
-        let time = Timestamp::from_ms(i64::from_le_bytes(take(&mut rest)?));
-        let count = u32::from_le_bytes(take(&mut rest)?) as usize;
-        let mut appended = Vec::with_capacity(count.min(rest.len() / 20));
-        for _ in 0..count {
-            let log = LogId(u64::from_le_bytes(take(&mut rest)?));
-            let base_offset = i64::from_le_bytes(take(&mut rest)?);
-            let count = u32::from_le_bytes(take(&mut rest)?);
-            appended.push(Appended { log, base_offset, count });
-        }
-        found.push((token, Remembered { lsn, time, appended: appended.into() }));
-    }
-    Some((generation, found))
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (head, tail) = rest.split_first_chunk()?;
-    *rest = tail;
-    Some(*head)
-}
-
 fn engine(error: fjall::Error) -> StoreError {
     StoreError::Io(format!("index: {error}"))
 }
@@ -541,23 +414,8 @@ fn corrupt(what: &str) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::sequencer::{FactEffect, Wiped};
-
-    #[test]
-    fn the_bytes_of_version_1() {
-        let stored = Stored { value: "hi".into(), counter: true };
-        assert_eq!(row(Lsn(0x0102), &stored), b"\x02\x01\0\0\0\0\0\0\x01hi");
-        assert_eq!(row_key(3, &Key::of(Kind(0x0f00)).u32(1).build()), b"\0\0\0\x03\x0f\0\0\0\0\x01");
-        assert_eq!(state_key(kinds::LOG, 5), b"\0\x02\0\0\0\0\0\0\0\x05");
-        let log = LogState { start: 1, end: 2, last_append_time: Timestamp::from_ms(3) };
-        assert_eq!(encode_log(Some(&log)), b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0");
-        let mark = Mark { lsn: Lsn(9), time: Timestamp::from_ms(4), generation: 2, ..Mark::default() };
-        assert_eq!(encode_mark(&mark), b"\x09\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0");
-        assert_eq!(Applied { lsn: Lsn(9), generation: 1 }.encode(), b"\x09\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0");
-    }
 
     #[test]
     fn the_facts_say_how_far_they_are() {
@@ -571,8 +429,7 @@ mod tests {
         index.load(at(5), &[]).unwrap();
         assert_eq!(index.applied().unwrap(), at(5));
         // What has no facts is applied without a word; the next mark tells.
-        let appended = Effects { lsn: Lsn(6), ..entry(6, &[]) };
-        assert_eq!(index.apply(at(5), [appended].iter()).unwrap(), at(6));
+        assert_eq!(index.apply(at(5), [entry(6, &[])].iter()).unwrap(), at(6));
         assert_eq!(index.applied().unwrap(), at(5));
         index.mark(&Mark { lsn: Lsn(6), generation: 3, ..Mark::default() }).unwrap();
         assert_eq!(index.applied().unwrap(), at(6));
@@ -622,38 +479,5 @@ mod tests {
         assert_eq!(wiped, Applied { lsn: Lsn(5), generation: 1 });
         assert_eq!(shown(wiped), [(5, "after".into()), (2, "kept".into())]);
         assert_eq!(shown(applied), [(3, "before".into()), (2, "new".into())]);
-    }
-
-    proptest! {
-        #[test]
-        fn rows_read_back(version: u64, counter: bool, value: Vec<u8>) {
-            let stored = Stored { value: value.into(), counter };
-            prop_assert_eq!(decode_row(&row(Lsn(version), &stored)).unwrap(), (Lsn(version), stored));
-        }
-
-        #[test]
-        fn tokens_read_back(tokens in proptest::collection::vec(any::<([u8; 16], u64, i64, Vec<(u64, i64, u32)>)>(), 0..5)) {
-            let chunk: Vec<_> = tokens.into_iter().map(|(token, lsn, time, appended)| {
-                let place = |(log, base_offset, count)| Appended { log: LogId(log), base_offset, count };
-                let appended = appended.into_iter().map(place).collect();
-                (OnceToken(token), Remembered { lsn: Lsn(lsn), time: Timestamp::from_ms(time), appended })
-            }).collect();
-            prop_assert_eq!(decode_once(&encode_once(7, &chunk)), Some((7, chunk)));
-        }
-
-        #[test]
-        fn logs_read_back(log: u64, state: Option<(i64, i64, i64)>) {
-            let state = state.map(|(start, end, time)| {
-                LogState { start, end, last_append_time: Timestamp::from_ms(time) }
-            });
-            let row = encode_log(state.as_ref());
-            prop_assert_eq!(decode_log(&state_key(kinds::LOG, log), &row), Some((LogId(log), state)));
-        }
-
-        #[test]
-        fn foreign_bytes_never_panic(bytes: Vec<u8>) {
-            let _ = (decode_row(&bytes).is_ok(), decode_once(&bytes), decode_log(&bytes, &bytes));
-            let _ = (decode_mark(&bytes).is_some(), Applied::decode(&bytes));
-        }
     }
 }
