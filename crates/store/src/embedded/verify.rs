@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::embedded::disk::{self, DirLock, io_error};
-use crate::embedded::index::Index;
+use crate::embedded::index::{Index, flush};
 use crate::embedded::journal::codec;
 use crate::embedded::journal::files::parse_journal_name;
 use crate::embedded::journal::format::{
@@ -225,6 +225,11 @@ pub(crate) fn plan(dir: &Path) -> Result<RepairPlan, OpenError> {
 pub(crate) fn repair(dir: &Path) -> Result<RepairPlan, OpenError> {
     let _lock = lock(dir)?;
     let survey = survey(dir)?;
+    if !survey.damaged.is_empty() {
+        // Of what is given up here the index may hold the facts.
+        let index = dir.join("index");
+        flush::keep_journals(&index).map_err(io_error("mend", &index))?;
+    }
     for path in &survey.damaged {
         let aside = dir.join(DAMAGED_DIR);
         std::fs::create_dir_all(&aside).map_err(io_error("create", &aside))?;

@@ -232,7 +232,10 @@ async fn verify_reads_everything_and_repair_says_what_it_costs() {
     assert_eq!(embedded::repair(dir.path()).unwrap(), plan);
     let node = Node::small(dir.path());
     assert_eq!(node.store.bounds(log).await.unwrap().end, 600);
-    assert_eq!(node.get(599).await, Some(vec![87; 50]));
+    // The index had taken in the facts before the damage: they are not given up.
+    for n in 0..600 {
+        assert_eq!(node.get(n).await, Some(vec![n as u8; 50]), "{n}");
+    }
     assert_eq!(node.store.read(log, 599, 1).await.unwrap()[0].payload, batch(599));
     assert_eq!(node.store.read(log, 20, 1).await.unwrap()[0].payload, batch(20));
     node.close().await;

@@ -61,6 +61,15 @@ impl Index {
     }
 }
 
+/// Has the next opening read the engine's journals, because ours will not tell all that they do.
+pub(crate) fn keep_journals(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_file(dir.join(FLUSHED)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => disk::sync_dir(dir),
+    }
+}
+
 /// Sets the engine's journals aside if the tables hold everything before `oldest`, where our journal begins.
 pub(super) fn set_aside(dir: &Path, oldest: Lsn) -> io::Result<()> {
     let flushed = match std::fs::read_to_string(dir.join(FLUSHED)) {
