@@ -36,7 +36,7 @@ use headwater_base::{OnceToken, Timestamp};
 use crate::embedded::disk::{self, io_error};
 use crate::embedded::{OpenError, StoreOptions};
 use crate::sequencer::{Effects, LogState, Remembered, State, Stored};
-use crate::{Appended, Direction, Fact, Key, KeyRange, Kind, LogId, Lsn, Scanned, StoreError, kinds};
+use crate::{Direction, Fact, Key, KeyRange, LogId, Lsn, Scanned, StoreError, kinds};
 use rows::{
     decode_log, decode_mark, decode_once, decode_row, encode_log, encode_mark, encode_once,
     generation_prefix, once_header, row, row_key, state_key, state_number,
@@ -415,6 +415,7 @@ fn corrupt(what: &str) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
     use crate::sequencer::{FactEffect, Wiped};
 
     #[test]

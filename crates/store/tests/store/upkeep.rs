@@ -242,3 +242,39 @@ async fn verify_reads_everything_and_repair_says_what_it_costs() {
     assert_eq!(embedded::plan_repair(dir.path()).unwrap(), embedded::RepairPlan::default());
     assert!(dir.path().join("damaged").join(journal.file_name().unwrap()).exists());
 }
+
+/// A repair gives up what the journal can't tell any more, and not what the index holds of it.
+#[tokio::test]
+async fn a_repair_keeps_the_facts_that_the_index_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = ByteSize::mib(64);
+    let options = StoreOptions { journal_first_file: file, journal_file: file, ..StoreOptions::small() };
+    let node = Node::open(dir.path(), options).unwrap();
+    let put = async |n: u32| node.store.commit(Commit::new().put(key(n), vec![n as u8; 300])).await.unwrap();
+    let (flushed, clock, mut n) =
+        (dir.path().join("index/FLUSHED"), headwater_base::Seams::system().clock, 0);
+    while !flushed.exists() {
+        assert!(n < 10_000, "the index was never flushed");
+        put(n).await;
+        n += 1;
+        clock.sleep(Duration::from_millis(1)).await;
+    }
+    for more in n..n + 20 {
+        put(more).await;
+    }
+    node.crash().await;
+    let journal = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let journal = journal.filter(|path| path.extension().is_some_and(|end| end == "hwj")).min().unwrap();
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let damaged = [(n + 10) as u8; 300];
+    let at = bytes.windows(300).rposition(|window| window == damaged).unwrap();
+    bytes[at] ^= 0x10;
+    std::fs::write(&journal, bytes).unwrap();
+    assert!(matches!(Node::open(dir.path(), StoreOptions::small()), Err(OpenError::Corrupt { .. })));
+    assert_eq!(embedded::repair(dir.path()).unwrap().lost_commits, 1);
+    let node = Node::small(dir.path());
+    for n in 0..n + 20 {
+        assert_eq!(node.get(n).await, Some(vec![n as u8; 300]), "{n}");
+    }
+    node.close().await;
+}

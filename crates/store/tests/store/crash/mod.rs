@@ -10,7 +10,8 @@
 //! **What these tests are known to notice.** Each of these was taken out, and they failed, with every seed
 //! tried: the journal's fdatasync; the directory's sync after naming a journal file, and after naming a
 //! segment; a segment's fsync; writing the tail again at recovery; doing so before the index is given the
-//! tail; saying in the next mark which logs went. Looking at every moment they also noticed when segments
+//! tail; saying in the next mark which logs went; waiting for the index's flush before noting it; putting back
+//! what a recovery that was cut short had set aside. Looking at every moment they also noticed when segments
 //! that the tail unnamed were deleted before it was durable. A torn end left on the index engine's journal
 //! they notice with some seeds only; a unit test of `index/wal.rs` pins that.
 //!
