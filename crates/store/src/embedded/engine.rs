@@ -80,8 +80,10 @@ pub(crate) struct Start {
     pub index: Index,
     pub logs: LogTable,
     pub applied: Applied,
-    /// The last persisted mark.
+    /// The last mark.
     pub marked: Lsn,
+    /// Up to where marks and facts are durable.
+    pub persisted: Lsn,
     /// The epoch this opening writes to: the upper half of its log ids.
     pub epoch: u64,
 }
@@ -106,7 +108,7 @@ impl Shared {
             log_ids: AtomicU64::new((start.epoch << 32) | 1),
             mark_wanted: AtomicBool::new(false),
             last_mark: AtomicU64::new(start.marked.0),
-            persisted: AtomicU64::new(start.marked.0),
+            persisted: AtomicU64::new(start.persisted.0),
             flushed: AtomicU64::new(0),
             clean_close: AtomicBool::new(false),
             published_bytes: AtomicU64::new(0),

@@ -57,6 +57,8 @@ pub(crate) struct Recovery {
     pub applied: Applied,
     /// The last mark in the index.
     pub marked: Lsn,
+    /// What of the index was there before anything was replayed into it, and so is durable.
+    pub persisted: Lsn,
     /// Logs that changed after that mark, also those that are gone since: the next mark must say so.
     pub changed: HashSet<LogId>,
     /// Journal files that hold entries, oldest first.
@@ -95,6 +97,7 @@ pub(crate) fn recover(
         index,
         applied,
         marked,
+        persisted: marked.min(applied.lsn),
         changed: HashSet::new(),
         files: Vec::new(),
         tail: Vec::new(),

@@ -207,6 +207,7 @@ fn launch(parts: Parts<'_>) -> Result<(Embedded, Arc<Shared>), OpenError> {
         logs,
         applied: recovery.applied,
         marked: recovery.marked,
+        persisted: recovery.persisted,
         epoch: begun.active.epoch,
     };
     let shared = Arc::new(Shared::new(start));

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use headwater_base::Seams;
+use headwater_base::{Clock, Seams};
 use headwater_store::embedded::{self, Backup, OpenError, Recovered, StoreOptions};
 use headwater_store::{Commit, Key, Kind, LogId, Store};
 
@@ -12,18 +13,24 @@ pub struct Node {
     pub store: Arc<dyn Store>,
     pub recovered: Recovered,
     pub backup: Backup,
+    clock: Clock,
     loops: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Node {
-    #[expect(clippy::disallowed_methods, reason = "a test stands in for the crate that runs the loops")]
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, OpenError> {
-        let opened = embedded::open(dir, options, Seams::system())?;
+        Self::open_with(dir, options, Seams::system())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test stands in for the crate that runs the loops")]
+    pub fn open_with(dir: &Path, options: StoreOptions, seams: Seams) -> Result<Self, OpenError> {
+        let clock = seams.clock.clone();
+        let opened = embedded::open(dir, options, seams)?;
         let run = |one: embedded::StoreLoop| {
             tokio::spawn(async move { one.run.await.unwrap_or_else(|error| panic!("{}: {error}", one.name)) })
         };
         let loops = opened.loops.into_iter().map(run).collect();
-        Ok(Self { store: opened.store, recovered: opened.recovered, backup: opened.backup, loops })
+        Ok(Self { store: opened.store, recovered: opened.recovered, backup: opened.backup, clock, loops })
     }
 
     pub fn small(dir: &Path) -> Self {
@@ -38,17 +45,18 @@ impl Node {
 
     /// Stops without an end mark, as a crash would.
     pub async fn crash(self) {
-        let Self { store, loops, backup, .. } = self;
-        drop((store, backup));
-        for one in loops {
-            one.await.unwrap();
-        }
+        self.gone().await;
     }
 
     async fn gone(self) {
-        let Self { store, loops, backup, .. } = self;
+        let Self { store, loops, backup, clock, .. } = self;
         drop((store, backup));
         for one in loops {
+            // A clock that stands still wakes nobody.
+            while !one.is_finished() {
+                clock.advance(Duration::from_secs(1));
+                Seams::system().clock.sleep(Duration::from_millis(1)).await;
+            }
             one.await.unwrap();
         }
     }
@@ -67,7 +75,7 @@ impl Node {
     pub async fn until(&self, what: impl Fn(&Self) -> bool) {
         let clock = Seams::system().clock;
         while !what(self) {
-            clock.sleep(std::time::Duration::from_millis(5)).await;
+            clock.sleep(Duration::from_millis(5)).await;
         }
     }
 }

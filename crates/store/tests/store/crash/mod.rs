@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use headwater_base::Chance;
+use headwater_base::{Chance, Timestamp};
 
 use self::disk::{Disk, Fate};
 use self::trace::Op;
@@ -38,6 +38,8 @@ const CHILD_DIR: &str = "HEADWATER_CRASH_CHILD";
 const CHILD_COMMITS: &str = "HEADWATER_CRASH_COMMITS";
 /// Says how many rounds the child does.
 const CHILD_ROUNDS: &str = "HEADWATER_CRASH_ROUNDS";
+/// Says what time it is for a child that recovers, in milliseconds.
+const CHILD_TIME: &str = "HEADWATER_CRASH_TIME";
 /// Commits per task and round of a recorded run.
 const RECORDED: u64 = 30;
 /// Evenly spread moments looked at by `cargo test`.
@@ -51,9 +53,9 @@ const RECOVERIES: (usize, usize) = (3, 40);
 #[tokio::test]
 async fn child() {
     let Some(dir) = std::env::var_os(CHILD_DIR) else { return };
-    let number = |name| std::env::var(name).unwrap().parse().unwrap();
+    let number = |name| -> u64 { std::env::var(name).unwrap().parse().unwrap() };
     match number(CHILD_COMMITS) {
-        0 => workload::recover(Path::new(&dir)).await,
+        0 => workload::recover(Path::new(&dir), Timestamp::from_ms(number(CHILD_TIME) as i64)).await,
         each => drop(workload::run(Path::new(&dir), each, number(CHILD_ROUNDS)).await),
     }
 }
@@ -85,6 +87,7 @@ fn record(dir: &Path, commits: u64) -> Option<Vec<Op>> {
         .env(CHILD_DIR, dir)
         .env(CHILD_COMMITS, commits.to_string())
         .env(CHILD_ROUNDS, workload::ROUNDS.to_string())
+        .env(CHILD_TIME, workload::began().ms().to_string())
         .output();
     let output = match started {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

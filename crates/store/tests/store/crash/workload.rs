@@ -10,10 +10,10 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 use bytes::Bytes;
-use headwater_base::OnceToken;
+use headwater_base::{Clock, OnceToken, Seams, Timestamp};
 use headwater_store::embedded::{OpenError, StoreOptions};
 use headwater_store::{Commit, Key, LogId, StoreError, batch_for_tests};
 
@@ -50,6 +50,17 @@ fn options() -> StoreOptions {
         settle_after: std::time::Duration::from_millis(50),
         ..StoreOptions::small()
     }
+}
+
+/// When this process began: tokens are remembered for ten minutes, and looking at every moment takes longer.
+pub fn began() -> Timestamp {
+    static BEGAN: LazyLock<Timestamp> = LazyLock::new(|| Seams::system().clock.now());
+    *BEGAN
+}
+
+/// A clock that stands at that time.
+fn seams(when: Timestamp) -> Seams {
+    Seams { clock: Clock::manual(when), ..Seams::system() }
 }
 
 fn payload(n: u64) -> Bytes {
@@ -99,8 +110,8 @@ pub async fn run(dir: &Path, each: u64, rounds: u64) -> Acknowledged {
 }
 
 /// Opens what a crash left and tells everything it finds, as a reader is told: from then on it is promised.
-pub async fn recover(dir: &Path) {
-    let node = Node::open(&dir.join("store"), options()).unwrap();
+pub async fn recover(dir: &Path, when: Timestamp) {
+    let node = Node::open_with(&dir.join("store"), options(), seams(when)).unwrap();
     let acks = Mutex::new(File::options().append(true).create(true).open(dir.join("acks")).unwrap());
     let generation = node.store.status().generation;
     acknowledge(&acks, generation, WIPED, 0);
@@ -208,7 +219,8 @@ pub fn acknowledged(bytes: &[u8]) -> Acknowledged {
 
 /// Opens the directory and checks everything, then commits once more.
 pub async fn check(store: &Path, promised: &Acknowledged, when: &str) {
-    let node = Node::open(store, options()).unwrap_or_else(|error| panic!("{when}: {error:?}"));
+    let node = Node::open_with(store, options(), seams(began()));
+    let node = node.unwrap_or_else(|error| panic!("{when}: {error:?}"));
     let generation = node.store.status().generation;
     assert!(generation >= promised.generation, "{when}: generation {generation}, promised {promised:?}");
     let mut sum = 0;
