@@ -154,7 +154,10 @@ impl Replay<'_> {
                     groups += 1;
                 }
                 Step::End { torn_bytes } => {
-                    self.recovery.report.torn_tail_bytes = torn_bytes;
+                    // A file that was prepared and never used does not say how the one before it ended.
+                    if groups > 0 || torn_bytes > 0 {
+                        self.recovery.report.torn_tail_bytes = torn_bytes;
+                    }
                     break;
                 }
                 Step::Damaged { position, next_good } => {
