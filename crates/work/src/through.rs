@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::CatchUnwind;
-
 use tokio::runtime::Handle;
 
 use crate::{LiveGuard, spawn};

@@ -169,6 +169,35 @@ async fn a_start_does_without_the_engines_journals() {
     }
 }
 
+/// A torn end is told also when a journal file that was prepared and never used comes after it.
+#[tokio::test]
+async fn a_torn_end_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    // Nothing rolls the file, and no mark tells the index what the journal then lacks.
+    let long = std::time::Duration::from_secs(3600);
+    let options = StoreOptions { settle_after: long, persist_every: long, ..StoreOptions::small() };
+    let node = Node::open(dir.path(), options.clone()).unwrap();
+    let log = node.log().await;
+    for n in 0..12 {
+        node.store.commit(Commit::new().append(log, batch_for_tests(1, &[100 + n; 3000]))).await.unwrap();
+    }
+    let journals = || {
+        let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "hwj")).collect::<Vec<_>>()
+    };
+    node.until(|_| journals().len() > 1).await;
+    node.crash().await;
+    let begun = journals().into_iter().min().unwrap();
+    let mut bytes = std::fs::read(&begun).unwrap();
+    let at = bytes.windows(3000).rposition(|window| window == [111; 3000]).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&begun, bytes).unwrap();
+    let node = Node::open(dir.path(), options).unwrap();
+    assert!(node.recovered.torn_tail_bytes > 0, "{:?}", node.recovered);
+    assert_eq!(node.store.bounds(log).await.unwrap().end, 11);
+    node.close().await;
+}
+
 #[tokio::test]
 async fn batches_settle_into_segments_and_files_are_recycled() {
     let dir = tempfile::tempdir().unwrap();
