@@ -21,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::{Region, Seams};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -54,6 +55,18 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer to its end.
+    async fn read(response: http::Response<Incoming>) -> Result<Self, hyper::Error> {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Self { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    /// The body of an answer that is no refusal.
+    fn accepted(self) -> Result<Bytes, ClientError> {
+        if self.status < 300 { Ok(self.body) } else { Err(ClientError::Refused(fault_of(&self))) }
+    }
+
     /// A header's value, if there is one and it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -236,8 +249,7 @@ impl Client {
         invocation: &str,
     ) -> Result<Bytes, ClientError> {
         let headers = call_headers(codec, target, invocation);
-        let answer = self.send(service, "POST", "/", &headers, body).await?;
-        if answer.status < 300 { Ok(answer.body) } else { Err(ClientError::Refused(fault_of(&answer))) }
+        self.send(service, "POST", "/", &headers, body).await?.accepted()
     }
 
     /// Sends one signed request and returns whatever was answered. `path` is percent-encoded and
@@ -252,9 +264,8 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let sent = self.0.http.request(self.signed(service, method, path, headers, body)?);
         let exchange = async {
-            let (head, body) = sent.await.map_err(|e| self.unreachable(&e))?.into_parts();
-            let body = body.collect().await.map_err(|e| self.unreachable(&e))?.to_bytes();
-            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+            let response = sent.await.map_err(|e| self.unreachable(&e))?;
+            Answer::read(response).await.map_err(|e| self.unreachable(&e))
         };
         self.0.seams.clock.timeout(ATTEMPT_MAX, exchange).await.unwrap_or_else(|| Err(self.late()))
     }
@@ -292,9 +303,8 @@ impl Client {
             .uri(format!("{}{path}", self.0.base))
             .body(Full::new(Bytes::new()))
             .map_err(|e| ClientError::Invalid(e.to_string()))?;
-        let (head, body) = self.0.http.request(request).await.map_err(|e| self.unreachable(&e))?.into_parts();
-        let body = body.collect().await.map_err(|e| self.unreachable(&e))?.to_bytes();
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        let response = self.0.http.request(request).await.map_err(|e| self.unreachable(&e))?;
+        Answer::read(response).await.map_err(|e| self.unreachable(&e))
     }
 
     fn late(&self) -> ClientError {

@@ -27,7 +27,7 @@ const PART: usize = 64 << 20;
 const PARALLEL_PARTS: usize = 4;
 
 /// One call; the body of its answer, or of a PUT the ETag.
-pub(super) async fn s3(
+async fn s3(
     client: &Client,
     method: &str,
     path: &str,

@@ -8,7 +8,7 @@ use headwater_base::{Caller, Region, Seams, Timestamp};
 use headwater_wire::sigv4::{AuthError, Dialect, Verified, Verifier, unsigned_body, verified_body};
 use headwater_wire::{Authority, Context, Face, Fault, RawBody, VerifiedRequest};
 use http::request::Parts;
-use http::{Request, header};
+use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
@@ -53,13 +53,10 @@ impl Admitted {
         match &self.request.body {
             RawBody::Whole(_) => false,
             RawBody::Form { .. } => true,
-            RawBody::Streaming { .. } => {
-                let length = self.request.head.headers.get(header::CONTENT_LENGTH);
-                let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-                // Without a length there is no body in HTTP/1.1, or it comes in chunks of any length.
-                let stated = length
-                    .or((!self.request.head.headers.contains_key(header::TRANSFER_ENCODING)).then_some(0));
-                stated.is_none_or(|length| length > LONG_BYTES)
+            RawBody::Streaming { len: Some(len), .. } => *len > LONG_BYTES,
+            // Without a length what is put or posted comes in chunks of any length; the rest has no body.
+            RawBody::Streaming { len: None, .. } => {
+                matches!(self.request.head.method, Method::PUT | Method::POST)
             }
         }
     }

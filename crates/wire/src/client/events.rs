@@ -33,12 +33,10 @@ impl Client {
         let clock = &self.0.seams.clock;
         let answered = clock.timeout(ATTEMPT_MAX, self.0.http.request(request)).await;
         let answered = answered.ok_or_else(|| self.late())?.map_err(|error| self.unreachable(&error))?;
-        let (head, body) = answered.into_parts();
-        if head.status.is_success() {
-            return Ok(Events { client: self.clone(), body, buffer: BytesMut::new() });
+        if answered.status().is_success() {
+            return Ok(Events { client: self.clone(), body: answered.into_body(), buffer: BytesMut::new() });
         }
-        let body = body.collect().await.map_err(|error| self.unreachable(&error))?.to_bytes();
-        let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
+        let answer = Answer::read(answered).await.map_err(|error| self.unreachable(&error))?;
         Err(ClientError::Refused(fault_of(&answer)))
     }
 }

@@ -11,12 +11,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Request;
 use http::uri::PathAndQuery;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{ATTEMPT_MAX, Answer, Client, ClientError, call_headers, fault_of};
+use super::{ATTEMPT_MAX, Answer, Client, ClientError, call_headers};
 use crate::Codec;
 
 /// One plain HTTP/1.1 connection to a client's endpoint, opened by the first call.
@@ -59,8 +59,7 @@ impl Lane {
     ) -> Result<Bytes, ClientError> {
         let invocation = self.client.0.seams.chance.uuid().to_string();
         let headers = call_headers(codec, target, &invocation);
-        let answer = self.send(service, "POST", "/", &headers, body).await?;
-        if answer.status < 300 { Ok(answer.body) } else { Err(ClientError::Refused(fault_of(&answer))) }
+        self.send(service, "POST", "/", &headers, body).await?.accepted()
     }
 
     /// Sends one signed request and returns whatever was answered, as [`Client::send`] does.
@@ -113,9 +112,7 @@ impl Open {
         let Self { sender, connection } = self;
         let mut answering = pin!(async move {
             sender.ready().await?;
-            let (head, body) = sender.send_request(request).await?.into_parts();
-            let body = body.collect().await?.to_bytes();
-            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+            Answer::read(sender.send_request(request).await?).await
         });
         // What is answered comes out of the connection, and this is the only task that moves it.
         let mut ended = false;
