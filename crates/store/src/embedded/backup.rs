@@ -17,7 +17,7 @@ use headwater_base::Timestamp;
 
 use crate::embedded::disk;
 use crate::embedded::engine::Shared;
-use crate::embedded::index::{Applied, Index, Mark};
+use crate::embedded::index::{Applied, INDEX_DIR, Index, Mark};
 use crate::embedded::journal::files::journal_name;
 use crate::embedded::journal::format::{
     BLOCK_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader, seal_group,
@@ -48,8 +48,8 @@ pub(crate) fn copy(shared: &Shared, to: &Path) -> Result<BackupReport, StoreErro
     };
     let applied = view.applied;
     let mut report = BackupReport { lsn: applied.lsn, ..BackupReport::default() };
-    let index =
-        Index::open(&to.join("index"), &shared.options).map_err(|error| StoreError::Io(error.to_string()))?;
+    let index = Index::open(&to.join(INDEX_DIR), &shared.options)
+        .map_err(|error| StoreError::Io(error.to_string()))?;
     let segment = copy_batches(shared, to, &everything, &mut report)?;
     let own = KeyRange::prefix(&Key::of(Kind(kinds::SEGMENT)).build());
     let everywhere = KeyRange { start: Key::from_bytes(bytes::Bytes::new()), end: None };

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::embedded::StoreOptions;
 use crate::embedded::disk::DirLock;
 use crate::embedded::front::{Answer, Front, PreRead};
-use crate::embedded::index::{Applied, Index, View};
+use crate::embedded::index::{Applied, INDEX_DIR, Index, View};
 use crate::embedded::journal::files::JournalFiles;
 use crate::embedded::journal::writer::DurableGroup;
 use crate::embedded::logs::{Found, LogTable, Piece, read_place};
@@ -191,7 +191,7 @@ impl Shared {
 
     /// The index's tables hold everything up to this mark.
     pub fn flushed(&self, mark: Lsn) -> Result<(), StoreError> {
-        self.index.note_flushed(&self.dir.join("index"), mark)?;
+        self.index.note_flushed(&self.dir.join(INDEX_DIR), mark)?;
         self.flushed.fetch_max(mark.0, Ordering::AcqRel);
         Ok(())
     }

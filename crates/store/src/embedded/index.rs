@@ -47,6 +47,8 @@ const SEPARATE_BYTES: u32 = 4096;
 /// When the engine's own journals are larger together, it flushes what keeps the oldest from going. The least it
 /// takes: `state` is small and would hardly be flushed by itself, and a start that needs them reads all of them.
 const ENGINE_JOURNALS_BYTES_MAX: u64 = 64 << 20;
+/// Its directory in the store's.
+pub(crate) const INDEX_DIR: &str = "index";
 /// A file in the index's directory that says it was completely made.
 const COMPLETE: &str = "COMPLETE";
 /// The key among the facts of the row that says how far they are: after every generation.
@@ -421,7 +423,7 @@ mod tests {
     #[test]
     fn the_facts_say_how_far_they_are() {
         let dir = tempfile::tempdir().unwrap();
-        let index = Index::open(&dir.path().join("index"), &StoreOptions::small()).unwrap();
+        let index = Index::open(&dir.path().join(INDEX_DIR), &StoreOptions::small()).unwrap();
         let at = |lsn| Applied { lsn: Lsn(lsn), generation: 3 };
         assert_eq!(index.applied().unwrap(), Applied::default());
         // As early versions wrote it.
@@ -456,7 +458,7 @@ mod tests {
     #[test]
     fn of_several_writes_to_a_key_in_a_batch_the_last_stands() {
         let dir = tempfile::tempdir().unwrap();
-        let index = Index::open(&dir.path().join("index"), &StoreOptions::small()).unwrap();
+        let index = Index::open(&dir.path().join(INDEX_DIR), &StoreOptions::small()).unwrap();
         let mut wipe = entry(4, &[]);
         let kept = Stored { value: "kept".into(), counter: false };
         wipe.wiped =

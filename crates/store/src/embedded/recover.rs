@@ -27,7 +27,7 @@ use bytes::Bytes;
 
 use crate::embedded::disk::{self, io_error};
 use crate::embedded::front::Unsettled;
-use crate::embedded::index::{Applied, Index, flush};
+use crate::embedded::index::{Applied, INDEX_DIR, Index, flush};
 use crate::embedded::journal::codec;
 use crate::embedded::journal::files::{JournalFile, parse_journal_name};
 use crate::embedded::journal::format::{BadHeader, JOURNAL_VERSION};
@@ -86,7 +86,7 @@ pub(crate) fn recover(
     names: &[(u64, PathBuf)],
     options: &StoreOptions,
 ) -> Result<Recovery, OpenError> {
-    let index_dir = dir.join("index");
+    let index_dir = dir.join(INDEX_DIR);
     let fresh = names.is_empty() && !index_dir.exists();
     let index = Index::open_behind(&index_dir, options, oldest_entry(names)?)?;
     let mut state = State::default();

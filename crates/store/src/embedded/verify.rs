@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::embedded::disk::{self, DirLock, io_error};
-use crate::embedded::index::{Index, flush};
+use crate::embedded::index::{INDEX_DIR, Index, flush};
 use crate::embedded::journal::codec;
 use crate::embedded::journal::files::parse_journal_name;
 use crate::embedded::journal::format::{
@@ -46,12 +46,12 @@ pub(crate) fn verify(
     let held = verify_index(dir, &mut report, &mut named)?;
     verify_journal(dir, held, &mut report, &mut named)?;
     if report.last < held.facts {
-        report.problem(&dir.join("index"), 0, "the index is ahead of the journal");
+        report.problem(&dir.join(INDEX_DIR), 0, "the index is ahead of the journal");
     }
     for (key, value) in &named.segments {
         match recover::named_segment(key, value) {
             Ok((id, size)) => verify_segment(&dir.join(segment_name(id)), id, size, &mut report),
-            Err(error) => report.problem(&dir.join("index"), 0, &error.to_string()),
+            Err(error) => report.problem(&dir.join(INDEX_DIR), 0, &error.to_string()),
         }
     }
     report.problems.extend(also(&named.keys));
@@ -171,7 +171,7 @@ fn verify_group(path: &Path, group: &Group, report: &mut VerifyReport) -> Vec<Ef
 
 /// Reads every fact.
 fn verify_index(dir: &Path, report: &mut VerifyReport, named: &mut Named) -> Result<Held, OpenError> {
-    let path = dir.join("index");
+    let path = dir.join(INDEX_DIR);
     let index = Index::open(&path, &StoreOptions::default())?;
     read_index(&index, report, named).or_else(|error| {
         report.problem(&path, 0, &error.to_string());
@@ -227,7 +227,7 @@ pub(crate) fn repair(dir: &Path) -> Result<RepairPlan, OpenError> {
     let survey = survey(dir)?;
     if !survey.damaged.is_empty() {
         // Of what is given up here the index may hold the facts.
-        let index = dir.join("index");
+        let index = dir.join(INDEX_DIR);
         flush::keep_journals(&index).map_err(io_error("mend", &index))?;
     }
     for path in &survey.damaged {

@@ -141,19 +141,28 @@ fn move_all(journals: &[(u64, PathBuf)], to: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use headwater_base::Timestamp;
+
     use super::*;
     use crate::embedded::StoreOptions;
-    use crate::embedded::index::Applied;
-    use crate::sequencer::Stored;
+    use crate::embedded::index::{Applied, INDEX_DIR, Mark};
+    use crate::embedded::journal::codec;
+    use crate::embedded::journal::files::journal_name;
+    use crate::embedded::journal::format::{FileHeader, group_for_tests};
+    use crate::embedded::recover::recover;
+    use crate::sequencer::{Effects, FactEffect, Stored};
     use crate::{Key, Kind};
 
     fn key(n: u64) -> Key {
         Key::of(Kind(0x0f00)).u64(n).build()
     }
 
+    fn stored(n: u64) -> Stored {
+        Stored { value: vec![n as u8; 100].into(), counter: false }
+    }
+
     fn put(index: &Index, lsn: u64) {
-        let stored = Stored { value: vec![lsn as u8; 100].into(), counter: false };
-        index.load(Applied { lsn: Lsn(lsn), generation: 0 }, &[(key(lsn), Lsn(lsn), stored)]).unwrap();
+        index.load(Applied { lsn: Lsn(lsn), generation: 0 }, &[(key(lsn), Lsn(lsn), stored(lsn))]).unwrap();
     }
 
     /// Which of the rows 1 to 4 are there, and how far the index says it is.
@@ -164,59 +173,90 @@ mod tests {
         (there, applied.lsn.0)
     }
 
-    /// An index with rows 1 and 2 in tables and row 3 in the engine's journal only, closed.
-    fn prepared(dir: &Path) {
-        let index = Index::open(dir, &StoreOptions::small()).unwrap();
+    /// An index with rows 1 and 2 in tables and row 3 in the engine's journal only, closed; and its directory.
+    fn prepared() -> (tempfile::TempDir, PathBuf) {
+        let store = tempfile::tempdir().unwrap();
+        let dir = store.path().join(INDEX_DIR);
+        let index = open(&dir, None);
         put(&index, 1);
         put(&index, 2);
         index.begin_flush().unwrap();
         while !index.is_flushed() {
             std::thread::yield_now();
         }
-        index.note_flushed(dir, Lsn(2)).unwrap();
+        index.note_flushed(&dir, Lsn(2)).unwrap();
         put(&index, 3);
         index.persist().unwrap();
+        (store, dir)
+    }
+
+    fn open(dir: &Path, oldest: Option<u64>) -> Index {
+        Index::open_behind(dir, &StoreOptions::small(), oldest.map(Lsn)).unwrap()
     }
 
     #[test]
     fn what_the_tables_lack_is_left_to_our_journal() {
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().join("index");
-        prepared(&dir);
-        let index = Index::open_behind(&dir, &StoreOptions::small(), Some(Lsn(3))).unwrap();
+        let (_store, dir) = prepared();
+        let index = open(&dir, Some(3));
         assert_eq!(held(&index), (vec![1, 2], 2));
         // As recovery does.
         put(&index, 3);
         discard(&dir).unwrap();
         put(&index, 4);
         drop(index);
-        assert_eq!(held(&Index::open(&dir, &StoreOptions::small()).unwrap()), (vec![1, 2, 3, 4], 4));
+        assert_eq!(held(&open(&dir, None)), (vec![1, 2, 3, 4], 4));
     }
 
     #[test]
     fn a_journal_that_begins_too_late_needs_the_engines() {
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().join("index");
-        prepared(&dir);
-        let index = Index::open_behind(&dir, &StoreOptions::small(), Some(Lsn(4))).unwrap();
-        assert_eq!(held(&index), (vec![1, 2, 3], 3));
+        let (_store, dir) = prepared();
+        assert_eq!(held(&open(&dir, Some(4))), (vec![1, 2, 3], 3));
     }
 
     #[test]
     fn an_opening_that_did_not_end_is_undone() {
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().join("index");
-        prepared(&dir);
-        let index = Index::open_behind(&dir, &StoreOptions::small(), Some(Lsn(1))).unwrap();
-        assert_eq!(held(&index), (vec![1, 2], 2));
-        drop(index);
-        let index = Index::open(&dir, &StoreOptions::small()).unwrap();
-        assert_eq!(held(&index), (vec![1, 2, 3], 3));
-        drop(index);
+        let (_store, dir) = prepared();
+        assert_eq!(held(&open(&dir, Some(1))), (vec![1, 2], 2));
+        assert_eq!(held(&open(&dir, None)), (vec![1, 2, 3], 3));
         // In the middle of setting aside.
         std::fs::create_dir(dir.join(MOVING)).unwrap();
         move_all(&disk::list(&dir, journal_number).unwrap(), &dir.join(MOVING)).unwrap();
-        assert_eq!(held(&Index::open(&dir, &StoreOptions::small()).unwrap()), (vec![1, 2, 3], 3));
+        assert_eq!(held(&open(&dir, None)), (vec![1, 2, 3], 3));
         assert!(!dir.join(MOVING).exists());
+    }
+
+    /// The engine may have written a mark into a table and the facts it speaks of not: they are not persisted.
+    #[test]
+    fn a_mark_does_not_vouch_for_facts_that_were_set_aside() {
+        let (store, dir) = prepared();
+        let index = open(&dir, None);
+        index.mark(&Mark { lsn: Lsn(3), ..Mark::default() }).unwrap();
+        index.state.rotate_memtable().unwrap();
+        while !index.is_flushed() {
+            std::thread::yield_now();
+        }
+        index.persist().unwrap();
+        drop(index);
+        let life = (1, 9);
+        let mut journal = FileHeader { epoch: life.0, salt: life.1, size: 8192 }.encode().to_vec();
+        let mut previous = 0;
+        for lsn in 2..=4 {
+            let fact = FactEffect { key: key(lsn), stored: Some(stored(lsn)) };
+            let time = Timestamp::from_ms(0);
+            let effects =
+                Effects { lsn: Lsn(lsn), time, once: None, facts: vec![fact], logs: Vec::new(), wiped: None };
+            let mut entry = Vec::new();
+            codec::encode(&effects, &mut entry, &mut Vec::new());
+            let (group, crc) = group_for_tests(life, previous, lsn, &[&entry]);
+            journal.extend(group);
+            previous = crc;
+        }
+        journal.resize(8192, 0);
+        let path = store.path().join(journal_name(life.0));
+        std::fs::write(&path, journal).unwrap();
+        let recovery = recover(store.path(), &[(life.0, path)], &StoreOptions::small()).unwrap();
+        assert_eq!((recovery.marked, recovery.persisted), (Lsn(3), Lsn(2)));
+        // The last group is applied later, once it is durable.
+        assert_eq!(held(&recovery.index), (vec![1, 2, 3], 3));
     }
 }

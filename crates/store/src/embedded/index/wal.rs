@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::embedded::StoreOptions;
-    use crate::embedded::index::{Applied, Index};
+    use crate::embedded::index::{Applied, INDEX_DIR, Index};
     use crate::sequencer::Stored;
     use crate::{Key, Kind, Lsn};
 
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_torn_batch_is_cut_off_and_the_ones_before_it_stay() {
         let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().join("index");
+        let dir = dir.path().join(INDEX_DIR);
         let (path, ends) = three_batches(&dir);
         assert_eq!(ends.len(), 4, "the engine's journal has another layout now: {ends:?}");
         let mut bytes = std::fs::read(&path).unwrap();
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn what_is_whole_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().join("index");
+        let dir = dir.path().join(INDEX_DIR);
         let (path, ends) = three_batches(&dir);
         let length = std::fs::metadata(&path).unwrap().len();
         cut_torn_end(&dir).unwrap();

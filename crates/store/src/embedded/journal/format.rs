@@ -116,6 +116,17 @@ impl GroupHeader {
         ours.then_some(header)
     }
 
+    /// The group's header in `bytes` with what its reader knows filled in: magic, version, epoch and the
+    /// checksum before it. If the group's checksum holds then, nothing but these was wrong with it.
+    pub fn restore(bytes: &[u8], epoch: u64, previous: u32) -> Option<[u8; GROUP_HEADER_BYTES]> {
+        let mut bytes: [u8; GROUP_HEADER_BYTES] = *bytes.first_chunk()?;
+        bytes[..4].copy_from_slice(GROUP_MAGIC);
+        bytes[4..6].copy_from_slice(&GROUP_VERSION.to_le_bytes());
+        bytes[8..16].copy_from_slice(&epoch.to_le_bytes());
+        bytes[16..20].copy_from_slice(&previous.to_le_bytes());
+        Some(bytes)
+    }
+
     /// The bytes the group takes in the file.
     pub fn span(&self) -> u64 {
         padded(GROUP_HEADER_BYTES as u64 + u64::from(self.length))
@@ -178,6 +189,26 @@ fn group_crc(group: &[u8], salt: u64) -> u32 {
     digest.finalize() as u32
 }
 
+/// A sealed group of `entries` behind a checksum of `previous`, padded, and its own checksum.
+#[cfg(test)]
+pub(crate) fn group_for_tests(
+    (epoch, salt): (u64, u64),
+    previous: u32,
+    first_lsn: u64,
+    entries: &[&[u8]],
+) -> (Vec<u8>, u32) {
+    let mut buffer = vec![0; GROUP_HEADER_BYTES];
+    for entry in entries {
+        buffer.extend_from_slice(&(entry.len() as u32).to_le_bytes());
+        buffer.extend_from_slice(entry);
+    }
+    let (count, length) = (entries.len() as u32, (buffer.len() - GROUP_HEADER_BYTES) as u32);
+    let first_lsn = Lsn(first_lsn);
+    let header = GroupHeader { end: false, epoch, previous, count, first_lsn, length, crc: 0 };
+    let crc = seal_group(&mut buffer, &header, salt);
+    (buffer, crc)
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut four = [0; 4];
     four.copy_from_slice(&bytes[at..at + 4]);
@@ -197,14 +228,7 @@ mod tests {
     use super::*;
 
     fn group(salt: u64, entry: &[u8]) -> Vec<u8> {
-        let mut buffer = vec![0; GROUP_HEADER_BYTES];
-        buffer.extend_from_slice(&(entry.len() as u32).to_le_bytes());
-        buffer.extend_from_slice(entry);
-        let length = (buffer.len() - GROUP_HEADER_BYTES) as u32;
-        let header =
-            GroupHeader { end: false, epoch: 3, previous: 9, count: 1, first_lsn: Lsn(17), length, crc: 0 };
-        seal_group(&mut buffer, &header, salt);
-        buffer
+        group_for_tests((3, salt), 9, 17, &[entry]).0
     }
 
     #[test]
