@@ -34,6 +34,9 @@ const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
+/// What follows a body; there once the body has ended.
+pub(crate) type Trailers = Arc<Mutex<Vec<(String, String)>>>;
+
 /// The circumstances of a request, for the guard and the operations. Its presence in a request's
 /// extensions is the proof that the request was verified.
 #[derive(Clone, Debug)]
@@ -41,7 +44,7 @@ pub(crate) struct Arrival {
     pub(crate) context: Arc<Context>,
     /// The path as it was asked for, for error documents.
     pub(crate) path: Arc<str>,
-    trailers: Arc<Mutex<Vec<(String, String)>>>,
+    trailers: Trailers,
     body_fault: Arc<Mutex<Option<Fault>>>,
     outcome: Arc<Mutex<Option<Outcome>>>,
     /// What the answer says besides, whatever it is.
@@ -97,11 +100,12 @@ impl Arrival {
         };
         let body = match (Vouched::read(&head)?, body) {
             (Some(vouched), RawBody::Whole(document)) => {
-                vouched.check(&document)?;
+                vouched.check(&document, &self.trailers)?;
                 RawBody::Whole(document)
             }
             (Some(vouched), RawBody::Streaming { len, stream, trailers }) => {
-                RawBody::Streaming { len, stream: vouched.hold(stream, crate::XML_BYTES_MAX), trailers }
+                let stream = vouched.hold(stream, trailers.clone(), crate::XML_BYTES_MAX);
+                RawBody::Streaming { len, stream, trailers }
             }
             (_, body) => body,
         };
@@ -144,8 +148,7 @@ impl Arrival {
 
     /// A trailer of the body; ask once the body has ended.
     pub(crate) fn trailer(&self, name: &str) -> Option<String> {
-        let trailers = self.trailers.lock().expect("no holder of this lock panics");
-        trailers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+        trailer(&self.trailers, name)
     }
 
     /// Remembers which operation this is and how it came out, for the access log. A form stays a
@@ -235,6 +238,12 @@ impl Arrival {
         }
         answer
     }
+}
+
+/// The value of the trailer `name`.
+pub(crate) fn trailer(trailers: &Trailers, name: &str) -> Option<String> {
+    let trailers = trailers.lock().expect("no holder of this lock panics");
+    trailers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

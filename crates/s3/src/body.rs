@@ -118,14 +118,7 @@ impl Declared {
             staged.require(*algorithm, value)?;
         }
         if let Some(algorithm) = self.trailer {
-            let value = arrival.trailer(&checksum_header(algorithm)).ok_or_else(|| {
-                Refusal::new(
-                    400,
-                    "MalformedTrailerError",
-                    "The request contained trailing data that was not well-formed or did not conform to our published \
-                     schema.",
-                )
-            })?;
+            let value = arrival.trailer(&checksum_header(algorithm)).ok_or_else(malformed_trailer)?;
             staged.require(algorithm, &value)?;
         }
         Ok(())
@@ -152,7 +145,7 @@ pub(crate) fn checksum_header(algorithm: ChecksumAlgorithm) -> String {
 }
 
 /// The checksum that `x-amz-trailer` promises.
-fn promised(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
+pub(crate) fn promised(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
     let names = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut promised = names.split(',').map(str::trim).filter_map(|name| name.strip_prefix(CHECKSUM_HEADER));
     let first = promised.next().map(convert::algorithm).transpose()?;
@@ -160,6 +153,15 @@ fn promised(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
         return Err(Refusal::invalid_request("Expecting a single x-amz-checksum- header"));
     }
     Ok(first)
+}
+
+/// A checksum was promised in the trailers and did not come.
+pub(crate) fn malformed_trailer() -> Refusal {
+    Refusal::new(
+        400,
+        "MalformedTrailerError",
+        "The request contained trailing data that was not well-formed or did not conform to our published schema.",
+    )
 }
 
 fn too_large() -> Refusal {

@@ -1,5 +1,6 @@
-//! Documents, held against what their requests' headers say of them: a list of keys to delete, or a policy, that
-//! was damaged on its way must not take effect. (Objects are held against theirs where they are staged.)
+//! Documents, held against what their requests' headers and trailers say of them: a list of keys to delete, or
+//! a policy, that was damaged on its way must not take effect. (Objects are held against theirs where they are
+//! staged.)
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -10,7 +11,8 @@ use http::Method;
 use http::request::Parts;
 use md5::{Digest, Md5};
 
-use crate::body::{check_form, checksum_header, declared_md5};
+use crate::arrival::{Trailers, trailer};
+use crate::body::{check_form, checksum_header, declared_md5, malformed_trailer, promised};
 use crate::fault::Refusal;
 
 /// The subresources that are written by a document. (A multipart upload's is not among them: the checksums
@@ -45,13 +47,15 @@ const SUBRESOURCES: &[&str] = &[
 pub(crate) struct Vouched {
     md5: Option<Vec<u8>>,
     checksums: Vec<(ChecksumAlgorithm, String)>,
+    /// A checksum that follows it.
+    trailer: Option<ChecksumAlgorithm>,
 }
 
 impl Vouched {
     /// What the head of a request says about its document; `None` when it says nothing or brings none.
     ///
     /// # Errors
-    /// What it says has not the form of a digest.
+    /// What it says has not the form of a digest, or promises more than one checksum, or one of an unknown algorithm.
     pub(crate) fn read(head: &Parts) -> Result<Option<Self>, Refusal> {
         if !brings_document(head) {
             return Ok(None);
@@ -65,14 +69,16 @@ impl Vouched {
                 checksums.push((algorithm, value.to_owned()));
             }
         }
-        let vouched = Self { md5, checksums };
-        Ok((vouched.md5.is_some() || !vouched.checksums.is_empty()).then_some(vouched))
+        let trailer = promised(&head.headers)?;
+        let says = md5.is_some() || trailer.is_some() || !checksums.is_empty();
+        Ok(says.then_some(Self { md5, checksums, trailer }))
     }
 
     /// The same of a document in pieces: it is handed on once all of it is there. It has `bytes_max` bytes at most.
     pub(crate) fn hold(
         self,
         mut pieces: BoxStream<'static, Result<Bytes, Fault>>,
+        trailers: Trailers,
         bytes_max: usize,
     ) -> BoxStream<'static, Result<Bytes, Fault>> {
         let whole = async move {
@@ -83,18 +89,24 @@ impl Vouched {
                     return Err(Fault::client("MaxMessageLengthExceeded", "Your request was too big."));
                 }
             }
-            self.check(&document)?;
+            self.check(&document, &trailers)?;
             Ok(document.into())
         };
         futures::stream::once(whole).boxed()
     }
 
-    /// Holds a whole document against it.
-    pub(crate) fn check(&self, document: &[u8]) -> Result<(), Refusal> {
+    /// Holds a whole document, with what followed it, against it.
+    pub(crate) fn check(&self, document: &[u8], trailers: &Trailers) -> Result<(), Refusal> {
         if self.md5.as_deref().is_some_and(|md5| md5 != &Md5::digest(document)[..]) {
             return Err(ObjectError::BadDigest("Content-MD5".into()).into());
         }
-        match self.checksums.iter().find(|(algorithm, value)| algorithm.of(document) != *value) {
+        let trailing = self.trailer.map(|algorithm| {
+            let value = trailer(trailers, &checksum_header(algorithm)).ok_or_else(malformed_trailer)?;
+            Ok::<_, Refusal>((algorithm, value))
+        });
+        let trailing = trailing.transpose()?;
+        let mut checksums = self.checksums.iter().chain(&trailing);
+        match checksums.find(|(algorithm, value)| algorithm.of(document) != *value) {
             Some((algorithm, _)) => Err(ObjectError::BadDigest(algorithm.name().to_owned()).into()),
             None => Ok(()),
         }
@@ -110,6 +122,9 @@ fn brings_document(head: &Parts) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::task::Poll;
+
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD as BASE64;
     use futures::TryStreamExt;
@@ -128,11 +143,28 @@ mod tests {
     }
 
     async fn held(headers: &[(&str, &str)], bytes_max: usize) -> Result<String, String> {
+        held_before(&[], headers, bytes_max).await
+    }
+
+    async fn held_before(
+        trailers: &[(&str, &str)],
+        headers: &[(&str, &str)],
+        bytes_max: usize,
+    ) -> Result<String, String> {
         let vouched = Vouched::read(&head("PUT", "/b?tagging", headers))
             .map_err(|refusal| refusal.code.into_owned())?;
         let pieces = DOCUMENT.as_bytes().chunks(3).map(|piece| Ok(Bytes::from(piece)));
-        let pieces = futures::stream::iter(pieces.collect::<Vec<_>>()).boxed();
-        let held = vouched.expect("something is said").hold(pieces, bytes_max);
+        let pieces = futures::stream::iter(pieces.collect::<Vec<_>>());
+        let arrived = Arc::new(Mutex::new(Vec::new()));
+        let slot = arrived.clone();
+        let trailers = trailers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let trailers: Vec<_> = trailers.collect();
+        let pieces = pieces.chain(futures::stream::poll_fn(move |_| {
+            // As it is on the wire: they are there once the body has ended.
+            slot.lock().unwrap().clone_from(&trailers);
+            Poll::Ready(None)
+        }));
+        let held = vouched.expect("something is said").hold(pieces.boxed(), arrived, bytes_max);
         match held.try_collect::<Vec<Bytes>>().await {
             Ok(pieces) => Ok(String::from_utf8(pieces.concat()).unwrap()),
             Err(fault) => Err(fault.code.into_owned()),
@@ -161,6 +193,16 @@ mod tests {
         ] {
             assert_eq!(held(&[bad], 10).await.unwrap_err(), code, "{bad:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_document_is_what_its_trailer_says_or_refused() {
+        let promise = [("x-amz-trailer", "x-amz-checksum-crc32")];
+        let crc32 = ChecksumAlgorithm::Crc32.of(DOCUMENT.as_bytes());
+        let [good, bad] = [crc32.as_str(), "AAAAAA=="].map(|value| [("x-amz-checksum-crc32", value)]);
+        assert_eq!(held_before(&good, &promise, 10).await.unwrap(), DOCUMENT);
+        assert_eq!(held_before(&bad, &promise, 10).await.unwrap_err(), "BadDigest");
+        assert_eq!(held_before(&[], &promise, 10).await.unwrap_err(), "MalformedTrailerError");
     }
 
     #[test]
