@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import signal
 import socket
 import subprocess
 import urllib.error
@@ -13,7 +14,7 @@ import botocore.config
 import botocore.exceptions
 import pytest
 
-from conftest import ALICE, BIN, BOB, REGION, User
+from conftest import ALICE, BIN, BOB, REGION, User, eventually
 
 # One cheap call per service, and the code each says when the signature is wrong.
 CALLS = [
@@ -132,6 +133,23 @@ def test_a_second_node_on_the_same_directory_is_told_what_to_do(node):
     assert done.returncode != 0
     assert "in use" in done.stderr and "--data" in done.stderr, done.stderr
     assert node.client("sts").get_caller_identity()["Account"] == ALICE.account
+
+
+@pytest.mark.parametrize("seen", ["store", "store/FORMAT", "store/index", "endpoint"])
+def test_a_node_that_is_asked_to_stop_while_it_starts_ends_well(start_node, tmp_path, seen):
+    data = tmp_path / "data"
+    command = [str(BIN), "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
+    starting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        eventually((data / seen).exists, seconds=20, every=0.001, what=seen)
+        starting.send_signal(signal.SIGTERM)
+        _, said = starting.communicate(timeout=20)
+    finally:
+        starting.kill()
+    assert starting.returncode == 0, said
+    node = start_node(data=data)
+    assert node.client("sts").get_caller_identity()["Account"] == ALICE.account
+    node.stop()
 
 
 def test_presigned_urls_open_for_what_they_were_signed(node, unique):

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use headwater_server::{Config, Node, TlsConfig};
+use headwater_server::{Config, Node, StopSignals, TlsConfig};
 use tracing_subscriber::EnvFilter;
 
 use crate::target::data_directory;
@@ -55,7 +55,12 @@ pub async fn run(serve: Serve, data: Option<PathBuf>) -> anyhow::Result<()> {
         None => data_directory(None)?,
     };
     config.data = Some(data.clone());
-    let node = Node::start(config).await?;
+    let mut stop = StopSignals::take().context("taking over signals")?;
+    let node = tokio::select! {
+        node = Node::start(config) => node?,
+        // Nobody has had an answer.
+        () = stop.asked() => return Ok(()),
+    };
     let mut out = std::io::stdout().lock();
     writeln!(out, "data     {}", data.display())?;
     writeln!(out, "endpoint {}", node.endpoint())?;
@@ -64,7 +69,7 @@ pub async fn run(serve: Serve, data: Option<PathBuf>) -> anyhow::Result<()> {
     }
     out.flush().context("writing to standard output")?;
     drop(out);
-    node.run().await
+    node.run(stop).await
 }
 
 fn start_log(is_json: bool) {

@@ -23,6 +23,7 @@ use crate::cold;
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::front::{self, Door, Tls, TlsError};
 use crate::root::{self, RootCredentials};
+use crate::signals::StopSignals;
 use crate::telemetry;
 use crate::wiring::{self, Engines, FaceList, Ground};
 
@@ -211,17 +212,14 @@ impl Node {
         &self.engines
     }
 
-    /// Runs until SIGINT or SIGTERM comes or a service fails, then stops. With TLS, SIGHUP has it look
+    /// Runs until it is asked to stop or a service fails, then stops. With TLS, SIGHUP has it look
     /// for a renewed certificate; without, it ends the process as it always does.
     ///
     /// # Errors
     /// With the reason if the node stopped by itself.
-    pub async fn run(self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    pub async fn run(self, mut stop: StopSignals) -> anyhow::Result<()> {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("asked to stop"),
-            _ = interrupt.recv() => tracing::info!("interrupted"),
+            () = stop.asked() => {}
             () = self.work.stopping() => {}
             () = self.ground.stopping() => {}
             failed = renew_on_hangup(self.renew.as_ref()) => failed?,
