@@ -1,5 +1,6 @@
 """A stream's settings, its policy, large records and limits, with boto3."""
 
+import datetime
 import json
 import urllib.request
 
@@ -164,6 +165,14 @@ def test_a_policy_lets_another_account_in(node, kinesis, stream):
     let_bob("Get*", "ListShards", "DescribeStreamSummary")
     assert [record["Data"] for record in read(bob, StreamARN=arn)] == [b"alice's", b"bob's"]
     assert len(bob.list_shards(StreamARN=arn)["Shards"]) == 1
+    # As the KCL and Flink ask: the name beside the ARN, and the ARN beside an iterator.
+    both = {"StreamName": stream, "StreamARN": arn}
+    assert len(bob.list_shards(**both)["Shards"]) == 1
+    iterator = bob.get_shard_iterator(ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON", **both)["ShardIterator"]
+    assert len(bob.get_records(ShardIterator=iterator, StreamARN=arn)["Records"]) == 2
+    for other in (arn_of(f"{stream}x"), arn_of(stream, BOB.account)):
+        assert refusal(bob.get_records, ShardIterator=iterator, StreamARN=other)[0] == "InvalidArgumentException"
+    assert refusal(bob.list_shards, StreamName=f"{stream}x", StreamARN=arn)[0] == "InvalidArgumentException"
     assert bob.describe_stream_summary(StreamARN=arn)["StreamDescriptionSummary"]["StreamARN"] == arn
     assert refusal(bob.put_record, StreamARN=arn, Data=b"x", PartitionKey="k")[0] == "AccessDeniedException"
     assert refusal(bob.delete_stream, StreamARN=arn)[0] == "AccessDeniedException"
@@ -176,6 +185,56 @@ def test_a_policy_lets_another_account_in(node, kinesis, stream):
     code, message = refusal(kinesis.delete_resource_policy, ResourceARN=arn)
     assert code == "ResourceNotFoundException" and message == f"No resource policy found for resource ARN {arn}."
     assert refusal(kinesis.put_resource_policy, ResourceARN=arn, Policy='{"Statement":1}')[0] == "InvalidArgumentException"
+
+
+def test_a_consumers_policy_holds_however_it_is_named(node, kinesis, stream):
+    arn, bob = arn_of(stream), node.client("kinesis", user=BOB)
+    consumer = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="risk")["Consumer"]["ConsumerARN"]
+    targets = [{"ConsumerARN": consumer}, {"StreamARN": arn, "ConsumerName": "risk"}]
+    for target in targets:
+        assert refusal(bob.describe_stream_consumer, **target)[0] == "AccessDeniedException"
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{BOB.account}:root"},
+        "Action": "kinesis:DescribeStreamConsumer", "Resource": consumer,
+    }
+    kinesis.put_resource_policy(ResourceARN=consumer, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    for target in targets:
+        assert bob.describe_stream_consumer(**target)["ConsumerDescription"]["ConsumerARN"] == consumer
+        assert refusal(bob.deregister_stream_consumer, **target)[0] == "AccessDeniedException"
+    # One that is not there has no policy: nobody else learns that.
+    assert refusal(bob.describe_stream_consumer, StreamARN=arn, ConsumerName="other")[0] == "AccessDeniedException"
+    kinesis.deregister_stream_consumer(StreamARN=arn, ConsumerName="risk")
+
+
+def test_a_listing_ends_with_the_policy_that_allowed_it(node, kinesis, unique):
+    stream = unique("listed")
+    kinesis.create_stream(StreamName=stream, ShardCount=2)
+    arn, bob = arn_of(stream), node.client("kinesis", user=BOB)
+    statement = {"Effect": "Allow", "Principal": {"AWS": BOB.account}, "Action": "kinesis:ListShards", "Resource": arn}
+    kinesis.put_resource_policy(ResourceARN=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    token = bob.list_shards(StreamARN=arn, MaxResults=1)["NextToken"]
+    assert len(bob.list_shards(NextToken=token)["Shards"]) == 1
+    kinesis.delete_resource_policy(ResourceARN=arn)
+    assert refusal(bob.list_shards, NextToken=token)[0] == "AccessDeniedException"
+    kinesis.delete_stream(StreamName=stream)
+
+
+def test_a_stream_is_told_from_its_namesakes_by_when_it_was_made(kinesis, stream):
+    made = summary(kinesis, stream)["StreamCreationTimestamp"]
+    arn, before = arn_of(stream), made - datetime.timedelta(seconds=1)
+    assert len(kinesis.list_shards(StreamName=stream, StreamCreationTimestamp=made)["Shards"]) == 1
+    assert kinesis.list_stream_consumers(StreamARN=arn, StreamCreationTimestamp=made)["Consumers"] == []
+    assert refusal(kinesis.list_shards, StreamName=stream, StreamCreationTimestamp=before)[0] == "ResourceNotFoundException"
+    assert refusal(kinesis.list_stream_consumers, StreamARN=arn, StreamCreationTimestamp=before)[0] == "ResourceNotFoundException"
+
+
+def test_tags_are_of_letters_digits_and_a_few_symbols(kinesis, stream):
+    kinesis.add_tags_to_stream(StreamName=stream, Tags={"owner:team": "Straße 7/b_c.d=e+f-g%h@i"})
+    code, message = refusal(kinesis.add_tags_to_stream, StreamName=stream, Tags={"k": "a*b"})
+    assert code == "InvalidArgumentException"
+    assert message == (
+        "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - % @."
+    )
 
 
 def test_a_dry_run_changes_nothing(kinesis, stream):

@@ -22,27 +22,44 @@ const RESENDS_MAX: u32 = 100;
 /// `headwater put STREAM < file`: every line a record.
 pub async fn put(aws: &Aws, stream: &str, key: Option<String>, output: Output) -> anyhow::Result<()> {
     let bar = output::spinner("putting");
-    let (mut batch, mut bytes, mut sent) = (Vec::new(), 0, 0u64);
+    let (mut batch, mut sent) = (Batch::default(), 0u64);
     for line in std::io::stdin().lock().split(b'\n') {
         let line = line.context("reading standard input")?;
         if line.is_empty() {
             continue;
         }
-        bytes += line.len();
         let partition_key = partition_key(&line, key.as_deref())?;
-        batch.push(json!({"Data": STANDARD.encode(&line), "PartitionKey": partition_key}));
-        if batch.len() == BATCH_RECORDS_MAX || bytes > BATCH_BYTES_MAX {
-            sent += send(aws, stream, std::mem::take(&mut batch)).await?;
-            bytes = 0;
+        if let Some(full) = batch.add(&line, &partition_key) {
+            sent += send(aws, stream, full).await?;
             bar.set_message(format!("{} records", output::grouped(sent)));
         }
     }
-    if !batch.is_empty() {
-        sent += send(aws, stream, batch).await?;
+    if !batch.records.is_empty() {
+        sent += send(aws, stream, batch.records).await?;
     }
     bar.finish_and_clear();
     output.result(format!("{} records put to {stream}", output::grouped(sent)), &json!({"records": sent}));
     Ok(())
+}
+
+/// The records of one PutRecords as they are gathered.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Value>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Adds a line, and gives back what was there if it has no room beside that: a line as large as
+    /// the largest record has a request to itself.
+    fn add(&mut self, line: &[u8], partition_key: &str) -> Option<Vec<Value>> {
+        let bytes = line.len() + partition_key.len();
+        let is_full = self.records.len() == BATCH_RECORDS_MAX || self.bytes + bytes > BATCH_BYTES_MAX;
+        let full = (is_full && !self.records.is_empty()).then(|| std::mem::take(self).records);
+        self.records.push(json!({"Data": STANDARD.encode(line), "PartitionKey": partition_key}));
+        self.bytes += bytes;
+        full
+    }
 }
 
 /// The value of a member of a JSON line, or a digest of the line.
@@ -86,6 +103,22 @@ async fn send(aws: &Aws, stream: &str, mut batch: Vec<Value>) -> anyhow::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_is_sent_before_it_is_over_the_bound() {
+        let mut batch = Batch::default();
+        let almost = vec![b'x'; BATCH_BYTES_MAX - 1];
+        assert!(batch.add(&almost, "k").is_none(), "just as much as there is room for");
+        assert_eq!(batch.add(b"x", "k").unwrap().len(), 1);
+        let large = vec![b'x'; 9 << 20];
+        assert_eq!(batch.add(&large, "k").unwrap().len(), 1);
+        assert_eq!(batch.add(b"x", "k").unwrap().len(), 1, "alone, however large");
+        for _ in 1..BATCH_RECORDS_MAX {
+            assert!(batch.add(b"x", "k").is_none());
+        }
+        assert_eq!(batch.add(b"x", "k").unwrap().len(), BATCH_RECORDS_MAX);
+        assert_eq!((batch.records.len(), batch.bytes), (1, 2));
+    }
 
     #[test]
     fn the_partition_key_is_taken_from_the_line() {

@@ -1,5 +1,7 @@
 //! Between shapes and engine types.
 
+use std::collections::BTreeMap;
+
 use headwater_streams::{
     Consumer, Distribution, HashKey, NewRecord, Placed, Pushed, Shard, Share, Stream, StreamKey, StreamMode,
     StreamRecord, StreamStatus,
@@ -198,6 +200,23 @@ pub(crate) fn retention_hours(stream: &Stream) -> u64 {
     stream.retention.as_secs() / 3600
 }
 
+/// Tags whose number and lengths were checked before.
+pub(crate) fn tags(tags: Option<BTreeMap<String, Option<String>>>) -> Result<Vec<(String, String)>, Fault> {
+    let tags = tags.unwrap_or_default().into_iter();
+    let tags: Vec<_> = tags.map(|(key, value)| (key, value.unwrap_or_default())).collect();
+    let legal = |c: char| c.is_alphanumeric() || c.is_whitespace() || TAG_SYMBOLS.contains(c);
+    if tags.iter().all(|(key, value)| key.chars().all(legal) && value.chars().all(legal)) {
+        return Ok(tags);
+    }
+    Err(fault::invalid(
+        "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, \
+         _ . / = + - % @.",
+    ))
+}
+
+/// What a tag may have beside letters, digits and white space. The service does not tell of the colon.
+const TAG_SYMBOLS: &str = "_./=+-%@:";
+
 pub(crate) fn tag((key, value): (String, String)) -> Tag {
     Tag { key, value }
 }
@@ -215,6 +234,23 @@ mod tests {
             assert_eq!(shard_index(bad), None, "{bad}");
         }
         assert_eq!(shard_id(7), "shardId-000000000007");
+    }
+
+    #[test]
+    fn tags_are_of_letters_digits_space_and_a_few_symbols() {
+        let tagged =
+            |key: &str, value: &str| tags(Some(BTreeMap::from([(key.to_owned(), Some(value.to_owned()))])));
+        for good in ["", "Straße 7", "日本", "a_b.c/d=e+f-g%h@i:j"] {
+            assert_eq!(tagged("k", good).unwrap(), [("k".to_owned(), good.to_owned())]);
+            assert!(tagged(good, "v").is_ok(), "{good}");
+        }
+        for bad in ["a*b", "a,b", "<a>", "a?b", "a#b", "\u{1}"] {
+            for fault in [tagged("k", bad).unwrap_err(), tagged(bad, "v").unwrap_err()] {
+                assert_eq!(fault.code, "InvalidArgumentException", "{bad}");
+                assert!(fault.message.ends_with("white space, _ . / = + - % @."), "{}", fault.message);
+            }
+        }
+        assert_eq!(tags(None).unwrap(), []);
     }
 
     #[test]

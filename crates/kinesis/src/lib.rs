@@ -25,8 +25,9 @@ mod target;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use headwater_base::Timestamp;
 use headwater_streams::{Stream, StreamKey, Streams};
-use headwater_wire::{Answer, Face, Fault, OperationRow, OperationSet, VerifiedRequest};
+use headwater_wire::{Answer, EpochTime, Face, Fault, OperationRow, OperationSet, VerifiedRequest};
 
 use crate::limits::Limits;
 
@@ -44,6 +45,22 @@ impl State {
     /// The stream as it is now.
     pub(crate) async fn stream(&self, key: &StreamKey) -> Result<Arc<Stream>, Fault> {
         self.streams.get(key).await.map_err(|error| fault::of(key, error))
+    }
+
+    /// The same, for who means the one of its name that was created in that second.
+    pub(crate) async fn stream_created(
+        &self,
+        key: &StreamKey,
+        created: Option<EpochTime>,
+    ) -> Result<Arc<Stream>, Fault> {
+        let stream = self.stream(key).await?;
+        let second = |time: Timestamp| time.ms().div_euclid(1000);
+        match created {
+            Some(EpochTime(created)) if second(created) != second(stream.created) => {
+                Err(fault::no_such_stream(key.name.as_str(), key.scope.account))
+            }
+            _ => Ok(stream),
+        }
     }
 }
 

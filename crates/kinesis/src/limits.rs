@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use headwater_base::Timestamp;
-use headwater_streams::{NewRecord, Shard, Stream};
+use headwater_streams::{HashKey, NewRecord, Shard, Stream};
 
 const WRITE_BYTES: i64 = 1 << 20;
 const WRITE_RECORDS: i64 = 1000;
@@ -61,14 +61,16 @@ impl Limits {
         self.names.iter().any(|name| name == EVERY || name == stream.key.name.as_str())
     }
 
-    /// The shard whose budget does not admit the record now, if that is so.
+    /// The shard whose budget does not admit the record now, if that is so. `hash_key` is where the
+    /// record will go, which with even distribution its own keys do not say.
     pub(crate) fn refuse_write<'a>(
         &self,
         stream: &'a Stream,
         record: &NewRecord,
+        hash_key: HashKey,
         now: Timestamp,
     ) -> Option<&'a Shard> {
-        let shard = stream.shard_for(record.hash_key())?;
+        let shard = stream.shard_for(hash_key)?;
         let bytes = (record.data.len() + record.partition_key.len()) as i64;
         let admitted = self.with(stream, shard, now, |budget| {
             let admits = budget.write_bytes.admits(bytes) && budget.write_records.admits(1);

@@ -57,3 +57,6 @@ pub(crate) use update_max_record_size::UpdateMaxRecordSize;
 pub(crate) use update_shard_count::UpdateShardCount;
 pub(crate) use update_stream_mode::UpdateStreamMode;
 pub(crate) use warm_throughput::UpdateStreamWarmThroughput;
+
+#[cfg(test)]
+mod tests;

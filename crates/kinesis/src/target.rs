@@ -21,22 +21,22 @@ pub(crate) fn of(cx: &Context, input: &impl NamesStream) -> Result<StreamKey, Fa
     stream(cx, input.stream_name(), input.stream_arn())
 }
 
-/// The stream named by `name` or `arn`.
+/// The stream named by `name` or `arn`. The ARN decides, since a name alone is the caller's own
+/// stream: clients send both for another account's, too.
 ///
 /// # Errors
-/// When neither names one, when they name different ones, or when it is another account's.
+/// When neither names one, or when they name different ones.
 pub(crate) fn stream(cx: &Context, name: Option<&str>, arn: Option<&str>) -> Result<StreamKey, Fault> {
     let mut checks = Checks::new();
     checks.stream_name("streamName", name);
     checks.stream_arn("streamARN", arn);
     checks.finish()?;
-    let by_name = name.map(|name| named(cx, name)).transpose()?;
-    let by_arn = arn.map(|arn| from_arn(cx, arn)).transpose()?;
-    match (by_name, by_arn) {
-        (Some(by_name), Some(by_arn)) if by_name != by_arn => {
+    match (name, arn.map(|arn| from_arn(cx, arn)).transpose()?) {
+        (Some(name), Some(key)) if name != key.name.as_str() => {
             Err(fault::invalid("StreamName and StreamARN name different streams."))
         }
-        (Some(key), _) | (None, Some(key)) => Ok(key),
+        (_, Some(key)) => Ok(key),
+        (Some(name), None) => named(cx, name),
         (None, None) => Err(fault::invalid("Either StreamName or StreamARN must be provided.")),
     }
 }
@@ -100,11 +100,11 @@ pub(crate) struct ConsumerTarget {
 }
 
 impl ConsumerTarget {
-    /// What the guard is asked about an operation on it: about its stream, where its ARN is not
-    /// known yet.
+    /// What the guard is asked about an operation on it. Where its ARN is not known yet, `call` asks
+    /// once it is.
     pub(crate) fn access(&self, action: &'static str) -> Access {
-        let arn = self.epoch.map(|epoch| consumer_arn(&self.stream, &self.name, epoch));
-        Access { action, resource: Some(arn.unwrap_or_else(|| self.stream.arn())) }
+        let resource = self.epoch.map(|epoch| consumer_arn(&self.stream, &self.name, epoch));
+        Access { action, resource }
     }
 }
 

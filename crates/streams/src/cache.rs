@@ -14,17 +14,14 @@ use headwater_store::{Direction, Key, KeyRange, Scanned, Snapshot, Store, StoreE
 
 use crate::records::{EndedRow, PolicyRow, ShardRow, StreamRow, guard_key};
 use crate::stream::Ring;
-use crate::{ENDED_MAX, Encryption, Stream, StreamKey, StreamMode};
+use crate::{Encryption, Stream, StreamKey, StreamMode};
 
 /// How many streams are held; beyond it the cache starts anew.
 const STREAMS_MAX: usize = 10_000;
 
-/// The most shards of one stream, open and closed, that are held; what the store scans at once. Ten
-/// doublings and halvings of the largest stream in a day stay below it.
-const SHARD_PAGE: usize = 100_000;
-
-/// The most policies of one stream and its consumers.
-const POLICIES_MAX: usize = 1000;
+/// How many facts are scanned at once, fewer than the store's own bound. In tests so few that most
+/// scans have several pages.
+const PAGE: usize = if cfg!(test) { 3 } else { 10_000 };
 
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -95,7 +92,7 @@ pub(crate) async fn load(
     let Some(fact) = snapshot.get(&StreamRow::key(key)).await? else { return Ok(None) };
     let row = StreamRow::decode(&fact.value)?;
     let Some(guard) = snapshot.get(&guard_key(key, row.incarnation)).await? else { return Ok(None) };
-    let scanned = scan(snapshot, &ShardRow::prefix(row.incarnation), SHARD_PAGE).await?;
+    let scanned = scan_all(snapshot, &ShardRow::prefix(row.incarnation)).await?;
     let mut shards = Vec::with_capacity(scanned.len());
     for found in &scanned {
         let mut shard = ShardRow::decode(&found.key, &found.fact.value)?;
@@ -109,9 +106,9 @@ pub(crate) async fn load(
         }
         shards.push(shard);
     }
-    let ended = scan(snapshot, &EndedRow::prefix(row.incarnation), ENDED_MAX).await?;
+    let ended = scan_all(snapshot, &EndedRow::prefix(row.incarnation)).await?;
     let ended = ended.iter().map(|s| EndedRow::decode(&s.key, &s.fact.value));
-    let policies = scan(snapshot, &PolicyRow::prefix(row.incarnation), POLICIES_MAX).await?;
+    let policies = scan_all(snapshot, &PolicyRow::prefix(row.incarnation)).await?;
     let policies = policies
         .iter()
         .map(|s| Ok((PolicyRow::parse_key(&s.key)?, PolicyRow::decode(&s.fact.value)?.text.into())));
@@ -136,6 +133,28 @@ pub(crate) async fn load(
     }))
 }
 
-async fn scan(snapshot: &dyn Snapshot, prefix: &Key, limit: usize) -> Result<Vec<Scanned>, StoreError> {
-    snapshot.scan(&KeyRange::prefix(prefix), limit, Direction::Forward).await
+async fn scan_all(snapshot: &dyn Snapshot, prefix: &Key) -> Result<Vec<Scanned>, StoreError> {
+    scan(snapshot, KeyRange::prefix(prefix), usize::MAX).await
+}
+
+/// The first facts of a range, `limit` of them if there are so many; scanned page by page, since the
+/// store returns no more than its own bound at once.
+pub(crate) async fn scan(
+    snapshot: &dyn Snapshot,
+    mut range: KeyRange,
+    limit: usize,
+) -> Result<Vec<Scanned>, StoreError> {
+    let mut found = Vec::new();
+    loop {
+        let wanted = PAGE.min(limit - found.len());
+        let page = snapshot.scan(&range, wanted, Direction::Forward).await?;
+        let is_last = page.len() < wanted;
+        if let Some(last) = page.last() {
+            range = range.after(&last.key);
+        }
+        found.extend(page);
+        if is_last || found.len() == limit {
+            return Ok(found);
+        }
+    }
 }

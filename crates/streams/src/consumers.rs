@@ -9,10 +9,16 @@ use headwater_base::{Arn, Timestamp};
 use headwater_store::{Commit, CommitError, Key, Lsn};
 
 use crate::records::{ConsumersRow, PolicyRow, TagsRow, guard_key};
-use crate::{ConsumerName, Stream, StreamError, StreamKey, StreamStatus, Streams, tags};
+use crate::{
+    CommitmentStatus, ConsumerName, Stream, StreamError, StreamKey, StreamMode, StreamStatus, Streams, tags,
+};
 
 /// The most consumers a stream has.
 pub const CONSUMERS_MAX: usize = 20;
+
+/// The most consumers of a stream on demand whose account committed itself to a throughput: what AWS
+/// calls On-demand Advantage.
+pub const ADVANTAGE_CONSUMERS_MAX: usize = 50;
 
 /// How often a change of consumers is tried against concurrent ones.
 const ATTEMPTS_MAX: usize = 32;
@@ -93,14 +99,12 @@ impl Streams {
         let created = self.seams.clock.now();
         let made = Consumer { id: self.store.new_log_id().0, name: name.clone(), created };
         let tags = tags::merged(TagsRow::default(), tags)?;
+        let limit = self.consumers_max(stream, created).await?;
         let registered = |consumers: &mut Vec<Consumer>, commit: Commit| {
             let at = match consumers.binary_search_by(|known| known.name.cmp(name)) {
                 Ok(_) => return Err(ConsumerError::Exists),
-                Err(_) if consumers.len() >= CONSUMERS_MAX => {
-                    return Err(ConsumerError::TooMany {
-                        what: "consumers registered with a stream",
-                        limit: CONSUMERS_MAX,
-                    });
+                Err(_) if consumers.len() >= limit => {
+                    return Err(ConsumerError::TooMany { what: "consumers registered with a stream", limit });
                 }
                 Err(at) => at,
             };
@@ -112,6 +116,17 @@ impl Streams {
         };
         self.change_consumers(stream, registered).await?;
         Ok(made)
+    }
+
+    /// How many consumers the stream may have at `now`.
+    async fn consumers_max(&self, stream: &Stream, now: Timestamp) -> Result<usize, StreamError> {
+        if stream.mode == StreamMode::Provisioned {
+            return Ok(CONSUMERS_MAX);
+        }
+        Ok(match self.commitment(&stream.key.scope).await?.status(now) {
+            CommitmentStatus::Enabled | CommitmentStatus::Ending => ADVANTAGE_CONSUMERS_MAX,
+            CommitmentStatus::Disabled => CONSUMERS_MAX,
+        })
     }
 
     /// Removes a consumer and ends its subscriptions. Safe to repeat.
@@ -137,7 +152,7 @@ impl Streams {
         Ok(())
     }
 
-    /// The stream's consumers, by name: at most [`CONSUMERS_MAX`].
+    /// The stream's consumers, by name: at most [`ADVANTAGE_CONSUMERS_MAX`].
     ///
     /// # Errors
     /// The store's.

@@ -6,10 +6,10 @@
 //! its own place in the log is all that is remembered of it.
 //!
 //! **Invariants.** A consumer has one subscription to a shard: a later one takes over, but not
-//! within [`RESUBSCRIBE_MIN`] of the last (`claims`). The records in events under way are at most
-//! [`FANOUT_BYTES_MAX`]; beyond it every subscription goes on in events of
-//! [`SCARCE_EVENT_BYTES_MAX`], so that those who do not read starve nobody. What follows the last
-//! event of a closed shard is nothing.
+//! within [`RESUBSCRIBE_MIN`] of the last (`claims`). Events under way are at most [`FANOUT_BYTES_MAX`] as they
+//! are sent; beyond it every subscription goes on in events of [`SCARCE_EVENT_BYTES_MAX`], so that those who do
+//! not read starve nobody. (One record that is larger by itself is sent even then.) What follows the last event
+//! of a closed shard is nothing.
 //!
 //! **Failure.** Subscriptions live in memory: a stop of the node ends them, and subscribers come
 //! back with the position of their last event. Nothing is lost by it, since nothing is taken from
@@ -25,7 +25,9 @@ use headwater_store::{Watch, WatchTarget};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::records::ShardRow;
-use crate::{Consumer, ConsumerError, Shard, ShardRead, Stream, StreamError, StreamKey, Streams};
+use crate::{
+    Consumer, ConsumerError, Shard, ShardRead, Stream, StreamError, StreamKey, StreamRecord, Streams,
+};
 use claims::{Claim, Claims};
 
 /// How long a subscription lasts.
@@ -40,7 +42,8 @@ pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// The most subscriptions of a node.
 pub const SUBSCRIPTIONS_MAX: usize = 10_000;
 
-/// The most bytes of records in events that are under way to subscribers.
+/// The most bytes of events that are under way to subscribers, as they are sent; more only for one event of
+/// [`SCARCE_EVENT_BYTES_MAX`], or of one record, to each subscriber.
 pub const FANOUT_BYTES_MAX: usize = 64 << 20;
 
 /// About how many bytes of records one event has; more only if one record alone is larger.
@@ -49,8 +52,12 @@ pub const EVENT_BYTES_MAX: usize = 512 << 10;
 /// The same while [`FANOUT_BYTES_MAX`] are under way.
 pub const SCARCE_EVENT_BYTES_MAX: usize = 16 << 10;
 
-/// The most records of one event.
-const EVENT_RECORDS_MAX: usize = 10_000;
+/// The most records of one event, and of one while memory is scarce.
+const EVENT_RECORDS_MAX: usize = 2000;
+const SCARCE_EVENT_RECORDS_MAX: usize = 64;
+
+/// What a record takes in an event beside its data and its key, at most: names, its number, its time.
+const RECORD_FRAME_BYTES: usize = 192;
 
 /// The unit in which memory for events is given out.
 const PERMIT_BYTES: usize = 1024;
@@ -73,14 +80,38 @@ impl Fanout {
         self.claims.end_consumer(consumer);
     }
 
-    /// How many bytes of records the next event may have, and the memory for them.
-    fn room(&self) -> (usize, Share) {
-        let permits = u32::try_from(EVENT_BYTES_MAX / PERMIT_BYTES).expect("a constant");
-        match self.memory.clone().try_acquire_many_owned(permits) {
-            Ok(permit) => (EVENT_BYTES_MAX, Share(Some(permit))),
-            Err(_) => (SCARCE_EVENT_BYTES_MAX, Share(None)),
+    /// How many records, and bytes of them, the next event may have, and the memory for it.
+    fn room(&self) -> (usize, usize, Share) {
+        match self.take(EVENT_BYTES_MAX.div_ceil(3) * 4 + EVENT_RECORDS_MAX * RECORD_FRAME_BYTES) {
+            Some(permit) => (EVENT_RECORDS_MAX, EVENT_BYTES_MAX, Share(Some(permit))),
+            None => (SCARCE_EVENT_RECORDS_MAX, SCARCE_EVENT_BYTES_MAX, Share(None)),
         }
     }
+
+    /// Makes a share as large as its event: gives back what that does not need, or takes what it needs beside,
+    /// if there is as much.
+    fn fit(&self, share: &mut Share, bytes: usize) {
+        let (held, wanted) = (share.permits(), bytes.div_ceil(PERMIT_BYTES));
+        match &mut share.0 {
+            Some(permit) if wanted <= held => drop(permit.split(held - wanted)),
+            Some(permit) => {
+                if let Some(more) = self.take((wanted - held) * PERMIT_BYTES) {
+                    permit.merge(more);
+                }
+            }
+            None => share.0 = self.take(bytes),
+        }
+    }
+
+    fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).ok()?;
+        self.memory.clone().try_acquire_many_owned(permits).ok()
+    }
+}
+
+/// About how many bytes a record takes in an event, in the wider of the protocols: JSON.
+fn sent_bytes(record: &StreamRecord) -> usize {
+    record.data.len().div_ceil(3) * 4 + record.partition_key.len() + RECORD_FRAME_BYTES
 }
 
 /// An event's share of the memory for events: keep it as long as the event's bytes.
@@ -88,12 +119,8 @@ impl Fanout {
 pub struct Share(Option<OwnedSemaphorePermit>);
 
 impl Share {
-    /// Gives back what `bytes` of records do not need.
-    fn shrink(&mut self, bytes: usize) {
-        if let Some(permit) = &mut self.0 {
-            let unused = permit.num_permits().saturating_sub(bytes.div_ceil(PERMIT_BYTES));
-            drop(permit.split(unused));
-        }
+    fn permits(&self) -> usize {
+        self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 }
 
@@ -213,11 +240,11 @@ impl Subscription {
         let gone = || StreamError::NoSuchStream(self.stream.clone());
         let shard = stream.shard(self.shard).filter(|_| stream.incarnation == self.incarnation);
         let shard = shard.ok_or_else(gone)?;
-        let (bytes_max, mut share) = self.streams.fanout.room();
-        let read = self.streams.read(shard, self.next, EVENT_RECORDS_MAX, bytes_max).await;
+        let (records_max, bytes_max, mut share) = self.streams.fanout.room();
+        let read = self.streams.read(shard, self.next, records_max, bytes_max).await;
         let read = read.map_err(|error| if matches!(error, StreamError::Gone) { gone() } else { error })?;
         let is_last = shard.closed_at.is_some_and(|closed| read.next >= closed);
-        share.shrink(read.records.iter().map(|r| r.data.len() + r.partition_key.len()).sum());
+        self.streams.fanout.fit(&mut share, read.records.iter().map(sent_bytes).sum());
         let time = self.streams.seams.clock.now();
         Ok(Pushed { shard: shard.index, is_last, read, time, share, stream })
     }

@@ -8,7 +8,8 @@
 //! stream tile the ring of hash keys in every committed state.
 //!
 //! **Failure.** A crash during a put leaves all of a part or nothing of it (a part is one commit;
-//! puts up to 7 MiB are one part). A deletion is one commit: afterwards puts find no log and fail.
+//! puts up to 7 MiB are one part). A deletion ends with one commit: afterwards puts find no log and
+//! fail.
 
 mod account;
 pub mod aggregate;
@@ -34,7 +35,7 @@ mod tags;
 mod token;
 
 pub use account::{Commitment, CommitmentStatus};
-pub use consumers::{CONSUMERS_MAX, Consumer, ConsumerError, consumer_arn};
+pub use consumers::{ADVANTAGE_CONSUMERS_MAX, CONSUMERS_MAX, Consumer, ConsumerError, consumer_arn};
 pub use engine::Streams;
 pub use error::StreamError;
 pub use fanout::{

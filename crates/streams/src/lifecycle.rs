@@ -2,11 +2,15 @@
 //!
 //! A stream is a stream fact, a guard fact, a tags fact and a shard fact and a log for each shard.
 //! One commit makes them all, one commit removes them all, so there is nothing in between to mend.
+//!
+//! **Failure.** A stream with more shards than one commit removes loses its oldest closed shards
+//! first. A crash in between, or a consumer that registers meanwhile, leaves a whole stream without
+//! these: delete it again.
 
 use std::sync::Arc;
 
 use headwater_base::{Scope, Timestamp};
-use headwater_store::{Commit, CommitError, Direction, KeyRange, LogId, Watch, WatchTarget};
+use headwater_store::{Commit, CommitError, KeyRange, LogId, Watch, WatchTarget};
 
 use crate::records::{
     ConsumersRow, EndedRow, PolicyRow, ShardRow, StreamRow, TagsRow, guard_key, record_size,
@@ -17,8 +21,9 @@ use crate::{
     StreamMode, StreamName, StreamStatus, Streams, cache, tags,
 };
 
-/// The most streams one page of a list holds.
-const LIST_MAX: usize = 10_000;
+/// How many closed shards the commit that removes a stream removes with it, beside the open ones;
+/// more go before. The commit is far from the store's bound then.
+const DELETED_SHARDS_MAX: usize = if cfg!(test) { 4 } else { 40_000 };
 
 impl Streams {
     /// Creates a stream; it is active when this returns. Not safe to repeat: the second call finds
@@ -51,7 +56,7 @@ impl Streams {
         }
     }
 
-    /// Streams of a scope in name order, after `after`, at most `limit` (and at most 10,000).
+    /// Streams of a scope in name order, after `after`, at most `limit`.
     ///
     /// # Errors
     /// The store's.
@@ -65,20 +70,20 @@ impl Streams {
         if let Some(name) = after {
             range = range.after(&StreamRow::key(&StreamKey { scope: scope.clone(), name: name.clone() }));
         }
-        self.in_range(range, limit.min(LIST_MAX)).await
+        self.in_range(range, limit).await
     }
 
-    /// The streams of every account and region, at most 10,000.
+    /// The streams of every account and region.
     ///
     /// # Errors
     /// The store's.
     pub async fn all(&self) -> Result<Vec<Arc<Stream>>, StreamError> {
-        self.in_range(KeyRange::prefix(&StreamRow::prefix()), LIST_MAX).await
+        self.in_range(KeyRange::prefix(&StreamRow::prefix()), usize::MAX).await
     }
 
     async fn in_range(&self, range: KeyRange, limit: usize) -> Result<Vec<Arc<Stream>>, StreamError> {
         let snapshot = self.store.snapshot().await?;
-        let rows = snapshot.scan(&range, limit, Direction::Forward).await?;
+        let rows = cache::scan(snapshot.as_ref(), range, limit).await?;
         let mut streams = Vec::with_capacity(rows.len());
         for row in rows {
             let key = StreamRow::parse_key(&row.key)?;
@@ -98,6 +103,7 @@ impl Streams {
         if !self.consumers(&stream).await?.is_empty() {
             return Err(ConsumerError::HasConsumers);
         }
+        let stream = self.shed(stream).await?;
         let commit = deletion(&stream, Commit::new().expect_absent(ConsumersRow::key(stream.incarnation)));
         Ok(self.commit_change(key, commit).await?)
     }
@@ -110,8 +116,25 @@ impl Streams {
     pub async fn delete(&self, key: &StreamKey) -> Result<(), StreamError> {
         let stream = self.get(key).await?;
         let _change = self.changes.begin(key, StreamStatus::Deleting)?;
+        let stream = self.shed(stream).await?;
         let commit = self.stage_forget_consumers(&stream, Commit::new()).await?;
         self.commit_change(key, deletion(&stream, commit)).await
+    }
+
+    /// Removes closed shards, oldest first, until one commit can remove what is left of the stream.
+    async fn shed(&self, mut stream: Arc<Stream>) -> Result<Arc<Stream>, StreamError> {
+        loop {
+            let closed: Vec<&Shard> = stream.shards.iter().filter(|shard| shard.closed.is_some()).collect();
+            if closed.len() <= DELETED_SHARDS_MAX {
+                return Ok(stream);
+            }
+            let mut commit = rewriting(&stream, StreamRow::of(&stream)).freeing();
+            for shard in &closed[..DELETED_SHARDS_MAX] {
+                commit = commit.delete(ShardRow::key(stream.incarnation, shard.index)).drop_log(shard.log);
+            }
+            self.commit_change(&stream.key, commit).await?;
+            stream = self.get(&stream.key).await?;
+        }
     }
 
     fn creation(&self, key: &StreamKey, row: &StreamRow, shards: u32) -> Commit {
@@ -162,6 +185,16 @@ impl Streams {
     pub fn watch_shards(&self, stream: &Stream) -> Watch {
         self.store.watch(WatchTarget::Prefix(guard_key(&stream.key, stream.incarnation)))
     }
+}
+
+/// A commit that changes the stream's shards: it writes the stream's fact, if that is as it was
+/// read, and its guard.
+pub(crate) fn rewriting(stream: &Stream, row: StreamRow) -> Commit {
+    let key = StreamRow::key(&stream.key);
+    Commit::new()
+        .expect(key.clone(), stream.version)
+        .put(key, row.encode())
+        .put(guard_key(&stream.key, stream.incarnation), StreamRow::GUARD_VALUE)
 }
 
 /// Adds to a commit the removal of a stream and its shards.

@@ -53,23 +53,36 @@ impl Streams {
         records: &[NewRecord],
         once: Option<OnceToken>,
     ) -> Vec<Result<Placed, StreamError>> {
+        self.put_each_at(stream, records, &self.hash_keys(stream, records, once), once).await
+    }
+
+    /// Like [`Streams::put_each`], for who has to know before where each record will go: `hash_keys`
+    /// are those that [`Streams::hash_keys`] gave, one for each record.
+    pub async fn put_each_at(
+        &self,
+        stream: &Stream,
+        records: &[NewRecord],
+        hash_keys: &[HashKey],
+        once: Option<OnceToken>,
+    ) -> Vec<Result<Placed, StreamError>> {
         let mut outcomes = Vec::with_capacity(records.len());
-        let mut rest = records;
+        let (mut rest, mut rest_keys) = (records, hash_keys);
         let mut known = Known { given: stream, newer: None };
         for part in 0u64.. {
             if rest.is_empty() {
                 break;
             }
             let (now, later) = rest.split_at(part_len(rest));
+            let (now_keys, later_keys) = rest_keys.split_at(now.len());
             let token = once.map(|token| part_token(token, part));
-            match self.put_part(&mut known, now, token).await {
+            match self.put_part(&mut known, now, now_keys, token).await {
                 Ok(placed) => outcomes.extend(placed.into_iter().map(Ok)),
                 Err(error) => {
                     outcomes.extend(rest.iter().map(|_| Err(error.clone())));
                     break;
                 }
             }
-            rest = later;
+            (rest, rest_keys) = (later, later_keys);
         }
         outcomes
     }
@@ -78,12 +91,12 @@ impl Streams {
         &self,
         known: &mut Known<'_>,
         records: &[NewRecord],
+        hashes: &[HashKey],
         once: Option<OnceToken>,
     ) -> Result<Vec<Placed>, StreamError> {
-        let hashes = self.hashes(known.stream(), records, once);
         for _ in 0..ROUTES_MAX {
             let stream = known.stream();
-            let groups = Groups::of(stream, records, &hashes)?;
+            let groups = Groups::of(stream, records, hashes)?;
             let mut commit = groups
                 .commit(stream, records, self.seams.clock.now().ms())
                 .expect(guard_key(&stream.key, stream.incarnation), stream.guard);
@@ -95,7 +108,7 @@ impl Streams {
                     return Ok(groups.placements(stream, &committed));
                 }
                 Ok(committed) => {
-                    if let Some(placed) = recalled(stream, &hashes, &committed) {
+                    if let Some(placed) = recalled(stream, hashes, &committed) {
                         return Ok(placed);
                     }
                 }
@@ -109,7 +122,7 @@ impl Streams {
 
     /// Where each record belongs. Even distribution steps around the ring by the golden ratio, from
     /// a place that a retry finds again by its token.
-    fn hashes(&self, stream: &Stream, records: &[NewRecord], once: Option<OnceToken>) -> Vec<HashKey> {
+    pub fn hash_keys(&self, stream: &Stream, records: &[NewRecord], once: Option<OnceToken>) -> Vec<HashKey> {
         match stream.distribution {
             Distribution::PartitionKey => records.iter().map(NewRecord::hash_key).collect(),
             Distribution::Auto => {

@@ -12,6 +12,9 @@ use crate::{PartitionKey, Shard, ShardRead, StreamError, StreamRecord, Streams, 
 /// Reads from this size on, more than an event of a subscription has, are taken apart on the blocking pool.
 const GATHERED_ASIDE_BYTES_MIN: usize = 1 << 20;
 
+/// What a reader is behind at least while anything is left: zero tells it that nothing is.
+const BEHIND_MIN: Duration = Duration::from_millis(1);
+
 impl Streams {
     /// Reads up to `max_records` records of a shard, and about `max_bytes` of data (at least one
     /// record if there is any), from offset `from` on; from the start of what is left if `from` has
@@ -34,7 +37,8 @@ impl Streams {
         }
         let bytes: usize = batches.iter().map(|stored| stored.payload.len()).sum();
         let gathered = Gathered { from, records: Vec::new(), bytes: 0, max_records, max_bytes };
-        let gather = move || gathered.gather(&batches, &bounds);
+        let now = self.seams.clock.now();
+        let gather = move || gathered.gather(&batches, &bounds, now);
         if bytes < GATHERED_ASIDE_BYTES_MIN { gather() } else { Work::blocking(gather).await }
     }
 
@@ -78,13 +82,18 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn gather(mut self, batches: &[StoredBatch], bounds: &Bounds) -> Result<ShardRead, StreamError> {
+    fn gather(
+        mut self,
+        batches: &[StoredBatch],
+        bounds: &Bounds,
+        now: Timestamp,
+    ) -> Result<ShardRead, StreamError> {
         for stored in batches {
             if !self.take(stored)? {
                 break;
             }
         }
-        Ok(self.finish(batches, bounds))
+        Ok(self.finish(batches, bounds, now))
     }
 
     /// Takes a batch's records; `false` when that is enough.
@@ -114,7 +123,7 @@ impl Gathered {
         self.records.push(StreamRecord { offset, append_time, partition_key, data });
     }
 
-    fn finish(self, batches: &[StoredBatch], bounds: &Bounds) -> ShardRead {
+    fn finish(self, batches: &[StoredBatch], bounds: &Bounds, now: Timestamp) -> ShardRead {
         let next = match self.records.last() {
             Some(last) => last.offset + 1,
             // Nothing to return: what was read, if anything, holds only offsets without records.
@@ -123,11 +132,12 @@ impl Gathered {
             }
         };
         let at = self.records.last().map(|last| last.append_time);
-        let at = at.or_else(|| batches.first().map(|first| first.append_time));
+        let at = at.or_else(|| batches.last().map(|passed| passed.append_time));
         let behind = match at {
             _ if next >= bounds.end => Duration::ZERO,
-            Some(at) => bounds.last_append_time.since(at).max(Duration::from_millis(1)),
-            None => Duration::from_millis(1),
+            Some(at) => now.since(at).max(BEHIND_MIN),
+            // What is left came after the batches were read: just now.
+            None => BEHIND_MIN,
         };
         ShardRead { records: self.records, next, end: bounds.end, behind }
     }

@@ -17,9 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_base::Timestamp;
-use headwater_store::{Commit, Store};
+use headwater_store::Store;
 
-use crate::records::{ShardRow, StreamRow, guard_key};
+use crate::lifecycle::rewriting;
+use crate::records::{ShardRow, StreamRow};
 use crate::{HashKey, SHARDS_MAX, Shard, Stream, StreamError, StreamStatus, Streams};
 
 /// How often a stream's shard count may be changed within `SCALES_WITHIN`.
@@ -121,16 +122,13 @@ impl Streams {
 
     async fn commit_reshaping(&self, reshaping: Reshaping<'_>, row: StreamRow) -> Result<(), StreamError> {
         let stream = reshaping.stream;
-        let key = StreamRow::key(&stream.key);
-        let mut commit = Commit::new()
-            .expect(key.clone(), stream.version)
-            .put(key, row.encode())
-            .put(guard_key(&stream.key, stream.incarnation), StreamRow::GUARD_VALUE);
+        let mut commit = rewriting(stream, row);
         for shard in reshaping.shards.values() {
-            commit = commit.put(ShardRow::key(stream.incarnation, shard.index), ShardRow::encode(shard));
+            let key = ShardRow::key(stream.incarnation, shard.index);
             if shard.index >= reshaping.first_new {
-                commit = commit.create_log(shard.log);
+                commit = commit.expect_absent(key.clone()).create_log(shard.log);
             }
+            commit = commit.put(key, ShardRow::encode(shard));
         }
         self.commit_change(&stream.key, commit).await
     }

@@ -15,11 +15,19 @@ use headwater_base::{Seams, Timestamp};
 use headwater_store::{Commit, CommitError, Direction, Key, KeyRange, Store, StoreError};
 use headwater_work::{Pass, Reconciler, TaskResult};
 
-use crate::records::{EndedRow, ShardRow, StreamRow, guard_key};
+use crate::lifecycle::rewriting;
+use crate::records::{EndedRow, ShardRow, StreamRow};
 use crate::{ENDED_MAX, EndedShard, Shard, Stream, cache};
 
 /// How many streams one pass looks at.
 const STREAMS_PER_PASS: usize = 256;
+
+/// How many shards of a stream one commit trims.
+const TRIMS_MAX: usize = 10_000;
+
+/// How many shards of a stream one pass ends, which is one commit: the next passes end the others.
+/// No more than a stream remembers.
+const ENDS_MAX: usize = if cfg!(test) { 4 } else { ENDED_MAX };
 
 #[derive(Debug)]
 pub(crate) struct Trimmer {
@@ -36,8 +44,15 @@ impl Trimmer {
 
     async fn trim(&self, stream: &Stream) -> TaskResult<()> {
         let horizon = self.seams.clock.now().minus(stream.retention);
+        for shards in stream.shards.chunks(TRIMS_MAX) {
+            self.trim_shards(shards, horizon).await?;
+        }
+        Ok(())
+    }
+
+    async fn trim_shards(&self, shards: &[Shard], horizon: Timestamp) -> TaskResult<()> {
         let mut commit = Commit::new().freeing();
-        for shard in &stream.shards {
+        for shard in shards {
             match self.stale_until(shard.log, horizon).await {
                 Ok(Some(offset)) => commit = commit.trim(shard.log, offset),
                 Ok(None) => {}
@@ -59,16 +74,12 @@ impl Trimmer {
     async fn end_shards(&self, stream: &Stream) -> TaskResult<()> {
         let horizon = self.seams.clock.now().minus(stream.retention);
         let old = |shard: &&Shard| shard.closed.is_some_and(|closed| closed < horizon);
-        let ended: Vec<EndedShard> = stream.shards.iter().filter(old).filter_map(ended_of).collect();
+        let ended = stream.shards.iter().filter(old).filter_map(ended_of).take(ENDS_MAX);
+        let ended: Vec<EndedShard> = ended.collect();
         if ended.is_empty() {
             return Ok(());
         }
-        let key = StreamRow::key(&stream.key);
-        let mut commit = Commit::new()
-            .freeing()
-            .expect(key.clone(), stream.version)
-            .put(key, StreamRow::of(stream).encode())
-            .put(guard_key(&stream.key, stream.incarnation), StreamRow::GUARD_VALUE);
+        let mut commit = rewriting(stream, StreamRow::of(stream)).freeing();
         for shard in &ended {
             commit = commit
                 .put(EndedRow::key(stream.incarnation, shard.index), EndedRow::encode(shard))

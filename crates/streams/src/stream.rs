@@ -380,8 +380,9 @@ pub struct ShardRead {
     pub next: i64,
     /// One past the shard's last offset.
     pub end: i64,
-    /// How far the last record (or the position) lies behind the shard's newest record; at least
-    /// a millisecond while there is anything left to read.
+    /// How far the reader is behind the present: how long ago the last record (or what the position
+    /// has passed) was appended. At least a millisecond while there is anything left to read, zero
+    /// when there is not.
     pub behind: Duration,
 }
 

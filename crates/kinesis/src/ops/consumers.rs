@@ -36,11 +36,11 @@ impl Operation<State> for RegisterStreamConsumer {
         checks.stream_name("consumerName", input.consumer_name.as_deref());
         checks.count("tags", input.tags.as_ref().map(std::collections::BTreeMap::len), 1, 200);
         checks.tags("tags", input.tags.iter().flatten());
+        checks.stream_id(input.stream_id.as_deref());
         checks.finish()?;
         let key = target::stream_arn(cx, input.stream_arn.as_deref())?;
         let name = target::consumer_name(input.consumer_name.as_deref().unwrap_or_default())?;
-        let tags = input.tags.unwrap_or_default().into_iter();
-        let tags = tags.map(|(key, value)| (key, value.unwrap_or_default())).collect();
+        let tags = convert::tags(input.tags)?;
         let stream = state.streams.get(&key).await.map_err(|error| fault::of(&key, error))?;
         let registered = state.streams.register_consumer(&stream, &name, tags).await;
         let consumer = registered.map_err(|error| fault::of_consumer(&key, name.as_str(), error))?;
@@ -56,12 +56,11 @@ impl Operation<State> for DeregisterStreamConsumer {
     type Output = Nothing;
 
     fn access(_: &State, cx: &Context, input: &ConsumerInput) -> Result<Access, Fault> {
-        Ok(named(cx, input)?.access("kinesis:DeregisterStreamConsumer"))
+        Ok(named(cx, input)?.access(DEREGISTER))
     }
 
     async fn call(state: &State, cx: &Context, input: ConsumerInput) -> Result<Nothing, Fault> {
-        let target = named(cx, &input)?;
-        let (stream, consumer) = find(state, &target).await?;
+        let (stream, consumer) = find_allowed(state, cx, DEREGISTER, &named(cx, &input)?).await?;
         let removed = state.streams.deregister_consumer(&stream, &consumer).await;
         removed.map_err(|error| fault::of_consumer(&stream.key, consumer.name.as_str(), error))?;
         Ok(Nothing {})
@@ -76,7 +75,7 @@ impl Operation<State> for DescribeStreamConsumer {
     type Output = DescribeStreamConsumerOutput;
 
     fn access(_: &State, cx: &Context, input: &ConsumerInput) -> Result<Access, Fault> {
-        Ok(named(cx, input)?.access("kinesis:DescribeStreamConsumer"))
+        Ok(named(cx, input)?.access(DESCRIBE))
     }
 
     async fn call(
@@ -84,10 +83,32 @@ impl Operation<State> for DescribeStreamConsumer {
         cx: &Context,
         input: ConsumerInput,
     ) -> Result<DescribeStreamConsumerOutput, Fault> {
-        let (stream, consumer) = find(state, &named(cx, &input)?).await?;
+        let (stream, consumer) = find_allowed(state, cx, DESCRIBE, &named(cx, &input)?).await?;
         let consumer_description = convert::consumer_description(&stream.key, &consumer);
         Ok(DescribeStreamConsumerOutput { consumer_description })
     }
+}
+
+const DEREGISTER: &str = "kinesis:DeregisterStreamConsumer";
+const DESCRIBE: &str = "kinesis:DescribeStreamConsumer";
+
+/// The same as [`find`], where the guard could not be asked before: a consumer that is named without
+/// its ARN has a policy of its own all the same. Of one that is not there the stream's says who may know.
+async fn find_allowed(
+    state: &State,
+    cx: &Context,
+    action: &'static str,
+    target: &ConsumerTarget,
+) -> Result<(Arc<Stream>, Consumer), Fault> {
+    let found = find(state, target).await;
+    let access = match &found {
+        Ok((stream, consumer)) => Access { action, resource: Some(consumer.arn(&stream.key)) },
+        Err(_) => target::access(action, &target.stream),
+    };
+    if target.epoch.is_none() {
+        cx.authority.check(&cx.caller, &access, None).await?;
+    }
+    found
 }
 
 /// The consumer that a target names, and its stream.
@@ -108,6 +129,7 @@ fn named(cx: &Context, input: &ConsumerInput) -> Result<ConsumerTarget, Fault> {
     checks.stream_arn("streamARN", input.stream_arn.as_deref());
     checks.stream_name("consumerName", input.consumer_name.as_deref());
     checks.consumer_arn("consumerARN", input.consumer_arn.as_deref());
+    checks.stream_id(input.stream_id.as_deref());
     checks.finish()?;
     let by_arn = input.consumer_arn.as_deref().map(|arn| target::consumer(cx, arn)).transpose()?;
     let by_name = match (input.stream_arn.as_deref(), input.consumer_name.as_deref()) {

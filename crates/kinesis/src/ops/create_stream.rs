@@ -6,7 +6,7 @@ use headwater_wire::{Access, Context, Fault, Operation};
 use super::{distribution_strategy, warm_throughput};
 use crate::checks::Checks;
 use crate::shapes::{CreateStreamInput, Nothing};
-use crate::{State, fault, target};
+use crate::{State, convert, fault, target};
 
 /// Open shards of a new on-demand stream, as AWS creates them.
 const ON_DEMAND_SHARDS: u32 = 4;
@@ -76,11 +76,9 @@ fn new_stream(input: CreateStreamInput) -> Result<NewStream, Fault> {
     }
     let kib = input.max_record_size_in_kib.map(|kib| kib as usize);
     let warm_mib = input.warm_throughput_mibps.map(warm_throughput::check).transpose()?;
-    let tags =
-        input.tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default()));
     Ok(NewStream {
         mode,
-        tags: tags.collect(),
+        tags: convert::tags(input.tags)?,
         record_bytes_max: kib.map_or(RECORD_BYTES, |kib| kib * 1024),
         distribution,
         warm_mib,

@@ -6,8 +6,8 @@ use headwater_wire::{Access, Context, Fault, Operation};
 use crate::shapes::{DescribeLimitsInput, DescribeLimitsOutput};
 use crate::{State, fault};
 
-/// How many streams are looked at; the node has no limit of its own.
-const STREAMS_MAX: usize = 10_000;
+/// What is told as the limit of streams on demand; the node has none of its own.
+const ON_DEMAND_STREAMS_TOLD: usize = 10_000;
 
 pub(crate) struct DescribeLimits;
 
@@ -25,7 +25,7 @@ impl Operation<State> for DescribeLimits {
         cx: &Context,
         _: DescribeLimitsInput,
     ) -> Result<DescribeLimitsOutput, Fault> {
-        let listed = state.streams.list(&cx.scope(), None, STREAMS_MAX).await;
+        let listed = state.streams.list(&cx.scope(), None, usize::MAX).await;
         let streams = listed.map_err(|error| fault::internal(&error))?;
         Ok(DescribeLimitsOutput {
             shard_limit: SHARDS_MAX as usize,
@@ -34,7 +34,7 @@ impl Operation<State> for DescribeLimits {
                 .iter()
                 .filter(|stream| stream.mode == StreamMode::OnDemand)
                 .count(),
-            on_demand_stream_count_limit: STREAMS_MAX,
+            on_demand_stream_count_limit: ON_DEMAND_STREAMS_TOLD,
         })
     }
 }

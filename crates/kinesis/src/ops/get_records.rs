@@ -31,8 +31,10 @@ impl Operation<State> for GetRecords {
             Cursor::open(&state.streams, cx, input.shard_iterator.as_deref().unwrap_or_default()).await?;
         let key = cursor.stream_key(cx);
         cx.authority.check(&cx.caller, &target::access(ACTION, &key), None).await?;
-        if let Some(arn) = input.stream_arn.as_deref() {
-            target::stream(cx, Some(key.name.as_str()), Some(arn))?;
+        if let Some(arn) = input.stream_arn.as_deref()
+            && target::stream_arn(cx, Some(arn))? != key
+        {
+            return Err(fault::invalid("ShardIterator and StreamARN name different streams."));
         }
         let gone = || {
             fault::no_such_shard(

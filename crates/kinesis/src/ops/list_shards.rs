@@ -26,7 +26,7 @@ impl Operation<State> for ListShards {
 
     fn access(_: &State, cx: &Context, input: &ListShardsInput) -> Result<Access, Fault> {
         if input.next_token.is_some() {
-            // The token was given for a listing that was allowed, and opens in its scope only.
+            // The stream is sealed in the token: `page` asks about it once it is open.
             return Ok(Access { action: ACTION, resource: None });
         }
         let key = target::of(cx, input)?;
@@ -36,7 +36,7 @@ impl Operation<State> for ListShards {
     async fn call(state: &State, cx: &Context, input: ListShardsInput) -> Result<ListShardsOutput, Fault> {
         check(&input)?;
         let page = page(state, cx, &input).await?;
-        let stream = state.streams.get(&page.key).await.map_err(|error| fault::of(&page.key, error))?;
+        let stream = state.stream_created(&page.key, input.stream_creation_timestamp).await?;
         if page.incarnation.is_some_and(|incarnation| incarnation != stream.incarnation) {
             return Err(fault::no_such_stream(page.key.name.as_str(), page.key.scope.account));
         }
@@ -61,6 +61,7 @@ fn check(input: &ListShardsInput) -> Result<(), Fault> {
     checks.range("maxResults", input.max_results, 1, 10_000);
     checks.shard_id("exclusiveStartShardId", input.exclusive_start_shard_id.as_deref());
     checks.length("nextToken", input.next_token.as_deref(), 1, 1_048_576);
+    checks.stream_id(input.stream_id.as_deref());
     if let Some(filter) = &input.shard_filter {
         checks.present("shardFilter.type", filter.kind.as_ref());
         checks.one_of("shardFilter.type", filter.kind.as_deref(), &FILTER_TYPES);
@@ -108,7 +109,11 @@ enum Filter {
 
 async fn page(state: &State, cx: &Context, input: &ListShardsInput) -> Result<Page, Fault> {
     match &input.next_token {
-        Some(token) => Page::open(state, cx, token).await,
+        Some(token) => {
+            let page = Page::open(state, cx, token).await?;
+            cx.authority.check(&cx.caller, &target::access(ACTION, &page.key), None).await?;
+            Ok(page)
+        }
         None => {
             let key = target::of(cx, input)?;
             let after = input.exclusive_start_shard_id.as_deref().map(|id| index_of(&key, id)).transpose()?;

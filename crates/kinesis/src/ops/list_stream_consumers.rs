@@ -40,7 +40,7 @@ impl Operation<State> for ListStreamConsumers {
     ) -> Result<ListStreamConsumersOutput, Fault> {
         check(&input)?;
         let key = target::stream_arn(cx, input.stream_arn.as_deref())?;
-        let stream = state.streams.get(&key).await.map_err(|error| fault::of(&key, error))?;
+        let stream = state.stream_created(&key, input.stream_creation_timestamp).await?;
         let after = match &input.next_token {
             Some(token) => Some(open(state, cx, &stream, token).await?),
             None => None,
@@ -63,6 +63,7 @@ fn check(input: &ListStreamConsumersInput) -> Result<(), Fault> {
     let mut checks = Checks::new();
     checks.range("maxResults", input.max_results, 1, 10_000);
     checks.length("nextToken", input.next_token.as_deref(), 1, 1_048_576);
+    checks.stream_id(input.stream_id.as_deref());
     checks.finish()?;
     if input.next_token.is_some() && input.stream_creation_timestamp.is_some() {
         return Err(fault::invalid("NextToken and StreamCreationTimestamp cannot be provided together."));

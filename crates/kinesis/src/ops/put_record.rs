@@ -46,13 +46,14 @@ impl Operation<State> for PutRecord {
         if input.dry_run == Some(true) {
             return Err(fault::dry_run());
         }
+        let once = retry_token(cx, Self::NAME, &stream);
+        let hash_keys = state.streams.hash_keys(&stream, &records, once);
         if state.limits.hold(&stream)
-            && let Some(shard) = state.limits.refuse_write(&stream, &records[0], cx.time)
+            && let Some(shard) = state.limits.refuse_write(&stream, &records[0], hash_keys[0], cx.time)
         {
             return Err(fault::rate_exceeded(&key, shard));
         }
-        let once = retry_token(cx, Self::NAME, &stream);
-        let mut outcomes = state.streams.put_each(&stream, &records, once).await;
+        let mut outcomes = state.streams.put_each_at(&stream, &records, &hash_keys, once).await;
         let outcome = outcomes.pop().expect("one outcome for one record");
         let placed = outcome.map_err(|error| fault::of(&key, error))?;
         Ok(convert::put_record(&stream, &placed))

@@ -1,7 +1,7 @@
 //! PutRecords: up to 500 records, each with an outcome of its own.
 
 use headwater_base::OnceToken;
-use headwater_streams::{NewRecord, Placed, RECORD_BYTES, Shard, Stream, StreamError};
+use headwater_streams::{HashKey, NewRecord, Placed, RECORD_BYTES, Shard, Stream, StreamError};
 use headwater_wire::{Access, Context, Fault, Operation};
 
 use super::put_record::{Rules, check_record, retry_token};
@@ -66,13 +66,16 @@ async fn put_within_limits(
     records: Vec<NewRecord>,
     once: Option<OnceToken>,
 ) -> Result<PutRecordsOutput, Fault> {
-    let refused: Vec<Option<&Shard>> =
-        records.iter().map(|record| state.limits.refuse_write(stream, record, cx.time)).collect();
+    let hash_keys = state.streams.hash_keys(stream, &records, once);
+    let refuse =
+        |(record, at): (&NewRecord, &HashKey)| state.limits.refuse_write(stream, record, *at, cx.time);
+    let refused: Vec<Option<&Shard>> = records.iter().zip(&hash_keys).map(refuse).collect();
     let which: Vec<u8> = refused.iter().map(|shard| u8::from(shard.is_some())).collect();
     let once = once.map(|token| OnceToken::derive(&[&token.0, &which]));
-    let admitted = records.into_iter().zip(&refused).filter(|(_, shard)| shard.is_none());
-    let admitted: Vec<NewRecord> = admitted.map(|(record, _)| record).collect();
-    let mut placed = state.streams.put_each(stream, &admitted, once).await.into_iter();
+    let both = records.into_iter().zip(hash_keys).zip(&refused);
+    let (admitted, hash_keys): (Vec<NewRecord>, Vec<HashKey>) =
+        both.filter(|(_, shard)| shard.is_none()).map(|(both, _)| both).unzip();
+    let mut placed = state.streams.put_each_at(stream, &admitted, &hash_keys, once).await.into_iter();
     let mut outcomes = Vec::with_capacity(refused.len());
     for shard in refused {
         outcomes.push(match shard {

@@ -77,6 +77,7 @@ fn consumer(cx: &Context, input: &SubscribeToShardInput) -> Result<ConsumerTarge
     let mut checks = Checks::new();
     checks.present("consumerARN", input.consumer_arn.as_ref());
     checks.consumer_arn("consumerARN", input.consumer_arn.as_deref());
+    checks.stream_id(input.stream_id.as_deref());
     checks.finish()?;
     target::consumer(cx, input.consumer_arn.as_deref().unwrap_or_default())
 }

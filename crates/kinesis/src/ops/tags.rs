@@ -178,7 +178,7 @@ fn checked(tags: Option<BTreeMap<String, Option<String>>>) -> Result<Vec<(String
     checks.count("tags", tags.as_ref().map(BTreeMap::len), 1, 200);
     checks.tags("tags", tags.iter().flatten());
     checks.finish()?;
-    Ok(tags.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect())
+    convert::tags(tags)
 }
 
 async fn remove(state: &State, key: &StreamKey, tag_keys: Option<Vec<String>>) -> Result<Nothing, Fault> {

@@ -15,6 +15,7 @@ pub(crate) struct RegisterStreamConsumerInput {
     pub(crate) stream_arn: Option<String>,
     pub(crate) consumer_name: Option<String>,
     pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
+    pub(crate) stream_id: Option<String>,
 }
 
 /// Names a consumer: by its ARN, or by its name and its stream's ARN.
@@ -26,6 +27,7 @@ pub(crate) struct ConsumerInput {
     pub(crate) consumer_name: Option<String>,
     #[serde(rename = "ConsumerARN")]
     pub(crate) consumer_arn: Option<String>,
+    pub(crate) stream_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,6 +72,7 @@ pub(crate) struct ListStreamConsumersInput {
     pub(crate) next_token: Option<String>,
     pub(crate) max_results: Option<i64>,
     pub(crate) stream_creation_timestamp: Option<EpochTime>,
+    pub(crate) stream_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,6 +91,7 @@ pub(crate) struct SubscribeToShardInput {
     pub(crate) shard_id: Option<String>,
     pub(crate) starting_position: Option<StartingPosition>,
     pub(crate) dry_run: Option<bool>,
+    pub(crate) stream_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -180,14 +180,18 @@ async fn reads_start_anywhere_and_say_how_far_behind_they_are() {
     let read = streams.read(shard, 1, 2, 1000).await.unwrap();
     let data: Vec<&[u8]> = read.records.iter().map(|r| &r.data[..]).collect();
     assert_eq!(data, [b"0b", b"1a"]);
-    assert_eq!((read.next, read.end, read.behind), (3, 6, Duration::from_secs(1)));
+    assert_eq!((read.next, read.end, read.behind), (3, 6, Duration::from_secs(2)));
+    seams.clock.advance(HOUR);
+    let later = streams.read(shard, 1, 2, 1000).await.unwrap();
+    assert_eq!(later.behind, HOUR + Duration::from_secs(2), "behind the present, not the newest record");
     assert_eq!(read.records[0].partition_key.as_str(), "k");
     assert_eq!(read.records[1].append_time, START.plus(Duration::from_secs(1)));
     let rest = streams.read(shard, 5, 10, 1000).await.unwrap();
     assert_eq!((rest.records.len(), rest.next, rest.behind), (1, 6, Duration::ZERO));
-    let almost = streams.read(shard, 4, 1, 1000).await.unwrap();
+    streams.put(&stream, vec![record("k", "3a"), record("k", "3b")], None).await.unwrap();
+    let almost = streams.read(shard, 6, 1, 1000).await.unwrap();
     assert_eq!(almost.behind, Duration::from_millis(1), "never zero with something left");
-    assert!(matches!(streams.read(shard, 7, 1, 1).await, Err(StreamError::OffsetOutOfRange(7))));
+    assert!(matches!(streams.read(shard, 9, 1, 1).await, Err(StreamError::OffsetOutOfRange(9))));
     assert_eq!(streams.offset_at(shard, START.plus(Duration::from_millis(1))).await.unwrap(), 2);
 }
 
@@ -273,6 +277,13 @@ async fn streams_are_listed_by_name_within_their_scope() {
     assert_eq!(names(streams.list(&scope(), None, 2).await.unwrap()), ["a", "b"]);
     let after = StreamName::new("b").unwrap();
     assert_eq!(names(streams.list(&scope(), Some(&after), 10).await.unwrap()), ["c"]);
+    for name in ["d", "e", "f", "g"] {
+        streams.create(&key(name), new(1)).await.unwrap();
+    }
+    let some = names(streams.list(&scope(), None, 5).await.unwrap());
+    assert_eq!(some, ["a", "b", "c", "d", "e"], "over several pages of the store");
+    assert_eq!(streams.list(&scope(), None, usize::MAX).await.unwrap().len(), 7);
+    assert_eq!(streams.all().await.unwrap().len(), 8);
 }
 
 #[tokio::test]

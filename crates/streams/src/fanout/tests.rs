@@ -9,7 +9,7 @@ use headwater_store::{Commit, Store, memory};
 use headwater_work::Work;
 
 use super::*;
-use crate::{ConsumerName, HashKey, NewRecord, NewStream, StreamName};
+use crate::{ConsumerName, HashKey, NewRecord, NewStream, StreamMode, StreamName};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -225,6 +225,19 @@ async fn a_stop_of_the_node_ends_subscriptions_at_once() {
 }
 
 #[tokio::test]
+async fn events_say_how_far_they_are_behind_the_present() {
+    let bed = bed().await;
+    for _ in 0..2 {
+        bed.put(vec![7; EVENT_BYTES_MAX / 2 + 1]).await;
+    }
+    bed.seams.clock.advance(7 * SECOND);
+    let mut subscription = bed.subscribe(0).await.unwrap();
+    for behind in [7 * SECOND, Duration::ZERO] {
+        assert_eq!(subscription.next().await.unwrap().unwrap().read.behind, behind);
+    }
+}
+
+#[tokio::test]
 async fn who_does_not_read_starves_nobody() {
     let bed = bed().await;
     let data = vec![7; 8 << 10];
@@ -242,10 +255,10 @@ async fn who_does_not_read_starves_nobody() {
         }
         held.push(event);
     };
-    let under_way: usize = held.iter().map(bytes).sum();
-    assert!((FANOUT_BYTES_MAX - 2 * EVENT_BYTES_MAX..=FANOUT_BYTES_MAX).contains(&under_way), "{under_way}");
+    let under_way: usize = held.iter().flat_map(|event| &event.read.records).map(sent_bytes).sum();
+    assert!((FANOUT_BYTES_MAX - 3 * EVENT_BYTES_MAX..=FANOUT_BYTES_MAX).contains(&under_way), "{under_way}");
     assert!(bytes(&scarce) > 0, "it goes on in small events");
-    held.pop();
+    held.truncate(held.len() - 3);
     let mut subscription = bed.subscribe(0).await.unwrap();
     let large = subscription.next().await.unwrap().unwrap();
     assert!(bytes(&large) > SCARCE_EVENT_BYTES_MAX, "memory given back is used again");
@@ -259,6 +272,28 @@ async fn a_small_event_holds_little() {
     let _event = subscription.next().await.unwrap().unwrap();
     let free = bed.streams.fanout.memory.available_permits();
     assert_eq!(free, FANOUT_BYTES_MAX / PERMIT_BYTES - 1);
+}
+
+#[tokio::test]
+async fn a_committed_account_has_more_consumers_on_demand() {
+    let bed = bed().await;
+    let register = async |stream: &Stream, from: usize, to: usize| {
+        for n in from..to {
+            bed.streams.register_consumer(stream, &name(&format!("c{n:02}")), Vec::new()).await?;
+        }
+        Ok::<_, ConsumerError>(())
+    };
+    let key = StreamKey { name: StreamName::new("demand").unwrap(), ..bed.stream.key.clone() };
+    let new = NewStream { mode: StreamMode::OnDemand, ..NewStream::of_shards(1) };
+    let stream = bed.streams.create(&key, new).await.unwrap();
+    register(&stream, 0, 20).await.unwrap();
+    let over = |outcome| matches!(outcome, Err(ConsumerError::TooMany { .. }));
+    assert!(over(register(&stream, 20, 21).await), "not committed");
+    bed.streams.set_commitment(&key.scope, true).await.unwrap();
+    register(&stream, 20, 50).await.unwrap();
+    assert!(over(register(&stream, 50, 51).await));
+    register(&bed.stream, 0, 19).await.unwrap();
+    assert!(over(register(&bed.stream, 19, 20).await), "provisioned");
 }
 
 #[tokio::test]

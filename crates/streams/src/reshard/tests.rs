@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater_base::{OnceToken, Scope, Seams};
-use headwater_store::memory;
+use headwater_store::{Commit, Direction, KeyRange, memory};
 use headwater_work::{Reconciler, Work};
 use proptest::prelude::*;
 
@@ -168,6 +168,64 @@ async fn the_largest_stream_is_resharded_in_one_commit() {
     assert!(matches!(node.streams.scale(&stream, SHARDS_MAX + 1).await, Err(StreamError::TooMany { .. })));
     node.streams.scale(&stream, SHARDS_MAX).await.unwrap();
     assert_eq!(node.now().await.open_shards().count(), SHARDS_MAX as usize);
+}
+
+#[tokio::test]
+async fn a_shard_is_never_written_over() {
+    let node = node();
+    let stream = node.create(1).await;
+    let unseen = ShardRow::key(stream.incarnation, 1);
+    node.store.commit(Commit::new().put(unseen.clone(), "somebody's")).await.unwrap();
+    let refused = node.streams.split(&stream, 0, MIDDLE).await;
+    assert!(matches!(refused, Err(StreamError::NotActive(..))), "{refused:?}");
+    assert_eq!(node.store.get(&unseen).await.unwrap().unwrap().value, "somebody's");
+}
+
+/// A stream of one open and nine closed shards.
+async fn often_split(node: &Node) -> Arc<Stream> {
+    node.create(1).await;
+    for turn in 0..6 {
+        let stream = node.now().await;
+        let open: Vec<u32> = stream.open_shards().map(|shard| shard.index).collect();
+        match turn % 2 {
+            0 => node.streams.split(&stream, open[0], MIDDLE).await.unwrap(),
+            _ => node.streams.merge(&stream, open[0], open[1]).await.unwrap(),
+        }
+    }
+    let stream = node.now().await;
+    assert_eq!((stream.shards.len(), stream.open_shards().count()), (10, 1));
+    stream
+}
+
+/// In tests a page of a scan has three facts, and one commit removes four closed shards with a stream.
+#[tokio::test]
+async fn a_stream_of_more_shards_than_one_commit_removes_goes_whole() {
+    for unconsumed in [false, true] {
+        let node = node();
+        let stream = often_split(&node).await;
+        let before = node.store.status().published;
+        match unconsumed {
+            false => node.streams.delete(&stream.key).await.unwrap(),
+            true => node.streams.delete_unconsumed(&stream.key).await.unwrap(),
+        }
+        assert_eq!(node.store.status().published.0 - before.0, 3, "nine closed shards, four at most each");
+        assert_eq!(node.store.status().logs, 0);
+        let shards = KeyRange::prefix(&ShardRow::prefix(stream.incarnation));
+        assert_eq!(node.store.scan(&shards, 10, Direction::Forward).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn one_pass_ends_a_bounded_number_of_shards_and_the_next_goes_on() {
+    let node = node();
+    often_split(&node).await;
+    node.seams.clock.advance(25 * HOUR);
+    let trimmer = Trimmer::new(Arc::clone(&node.store), node.seams.clone());
+    for ended in [4, 8, 9] {
+        trimmer.pass().await.unwrap();
+        node.streams.cache.forget();
+        assert_eq!(node.now().await.ended.len(), ended);
+    }
 }
 
 #[tokio::test]
