@@ -277,6 +277,11 @@ def test_uploads_are_listed_and_aborted(s3, bucket):
             Bucket=bucket, Key="k", UploadId=upload_id, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": '"bad"'}]}
         )
     assert code(refused) == "InvalidPart"
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        s3.upload_part(
+            Bucket=bucket, Key="k", UploadId=upload_id, PartNumber=1, Body=b"x", ChecksumAlgorithm="CRC32"
+        )
+    assert code(refused) == "InvalidRequest"
     s3.put_object(Bucket=bucket, Key="source", Body=b"0123456789")
     copied = s3.upload_part_copy(
         Bucket=bucket,
@@ -303,10 +308,30 @@ def test_uploads_are_listed_and_aborted(s3, bucket):
     )
     assert done["ChecksumSHA256"].endswith("-2") and done["ChecksumType"] == "COMPOSITE"
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x" * 5 * MIB + b"2345"
+    assert done["Location"].startswith("http://127.0.0.1:") and done["Location"].endswith(f"/{bucket}/k")
     other = s3.create_multipart_upload(Bucket=bucket, Key="other")["UploadId"]
     s3.abort_multipart_upload(Bucket=bucket, Key="other", UploadId=other)
     with pytest.raises(s3.exceptions.NoSuchUpload):
         s3.list_parts(Bucket=bucket, Key="other", UploadId=other)
+
+
+def test_parts_are_sent_as_clients_do_by_default(s3, bucket, node):
+    body = b"x" * 5 * MIB + b"y"
+    asked = [{}, {"ChecksumAlgorithm": "CRC32"}, {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}]
+    for number, options in enumerate(asked):
+        upload = {"Bucket": bucket, "Key": str(number)}
+        upload["UploadId"] = s3.create_multipart_upload(**upload, **options)["UploadId"]
+        parts = []
+        for part, piece in enumerate([body[: 5 * MIB], body[5 * MIB :]], start=1):
+            # The client adds CRC32 by itself, whatever the upload is about.
+            sent = s3.upload_part(**upload, PartNumber=part, Body=piece)
+            told = {name: value for name, value in sent.items() if name == "ChecksumCRC32"}
+            parts.append({"PartNumber": part, "ETag": sent["ETag"], **told})
+        with pytest.raises(botocore.exceptions.ClientError) as refused:
+            s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, MpuObjectSize=len(body) - 1)
+        assert code(refused) == "InvalidRequest"
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, MpuObjectSize=len(body))
+        assert s3.get_object(Bucket=bucket, Key=str(number))["Body"].read() == body
 
 
 def test_lying_checksums_store_nothing(s3, bucket):

@@ -322,15 +322,39 @@ def test_a_copy_asks_for_its_source(alice, bob, bucket, unique):
     bob.copy_object(Bucket=mine, Key="copy", CopySource=source, TaggingDirective="REPLACE")
 
 
-def test_uploads_in_parts_cross_accounts(alice, bob, bucket):
-    put_policy(alice, bucket, statement(bucket, ["s3:PutObject", "s3:ListMultipartUploadParts"], IS_BOB))
-    upload = bob.create_multipart_upload(Bucket=bucket, Key="big")["UploadId"]
-    etag = bob.upload_part(Bucket=bucket, Key="big", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
-    assert len(bob.list_parts(Bucket=bucket, Key="big", UploadId=upload)["Parts"]) == 1
-    assert refusal(bob.abort_multipart_upload, Bucket=bucket, Key="big", UploadId=upload) == "AccessDenied"
+def test_uploads_in_parts_cross_accounts(alice, bob, nobody, bucket):
+    put_policy(alice, bucket, statement(bucket, "s3:PutObject", IS_BOB))
+    upload = {"Bucket": bucket, "Key": "big"}
+    upload["UploadId"] = bob.create_multipart_upload(**upload)["UploadId"]
+    etag = bob.upload_part(**upload, PartNumber=1, Body=b"part")["ETag"]
+    # Who began it may look at it and give it up, and so may the bucket's account; nobody else.
+    listed = bob.list_parts(**upload)
+    assert len(listed["Parts"]) == 1
+    assert listed["Initiator"]["ID"] == IS_BOB["AWS"]
+    assert alice.list_parts(**upload)["Initiator"]["ID"] == IS_BOB["AWS"]
+    [under_way] = alice.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert (under_way["Initiator"]["ID"], under_way["Owner"]["ID"]) == (IS_BOB["AWS"], canonical(alice))
+    for other in ({"UploadId": "0" * 32}, {"Key": "another"}):
+        assert refusal(bob.abort_multipart_upload, **(upload | other)) == "AccessDenied"
+    for call in (nobody.list_parts, nobody.abort_multipart_upload):
+        assert refusal(call, **upload) == "AccessDenied"
     parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
-    bob.complete_multipart_upload(Bucket=bucket, Key="big", UploadId=upload, MultipartUpload=parts)
+    bob.complete_multipart_upload(**upload, MultipartUpload=parts)
     assert alice.get_object(Bucket=bucket, Key="big")["Body"].read() == b"part"
+
+    upload["UploadId"] = bob.create_multipart_upload(Bucket=bucket, Key="big")["UploadId"]
+    bob.abort_multipart_upload(**upload)
+    assert "Uploads" not in alice.list_multipart_uploads(Bucket=bucket)
+    upload["UploadId"] = alice.create_multipart_upload(Bucket=bucket, Key="big")["UploadId"]
+    assert refusal(bob.list_parts, **upload) == "AccessDenied"
+    assert refusal(bob.abort_multipart_upload, **upload) == "AccessDenied"
+    alice.abort_multipart_upload(**upload)
+
+    denied = statement(bucket, "s3:AbortMultipartUpload", IS_BOB, effect="Deny")
+    put_policy(alice, bucket, statement(bucket, "s3:PutObject", IS_BOB), denied)
+    upload["UploadId"] = bob.create_multipart_upload(Bucket=bucket, Key="big")["UploadId"]
+    assert refusal(bob.abort_multipart_upload, **upload) == "AccessDenied"
+    alice.abort_multipart_upload(**upload)
 
 
 def test_a_public_policy_is_blocked_until_the_block_is_lifted(alice, bob, nobody, bucket):
@@ -394,6 +418,28 @@ def test_lists_let_another_account_in(alice, bob, bucket):
     assert refusal(bob.get_object_acl, Bucket=bucket, Key="open/a") == "AccessDenied"
     alice.put_object_acl(Bucket=bucket, Key="open/a", ACL="private")
     assert refusal(bob.get_object, Bucket=bucket, Key="open/a") == "AccessDenied"
+
+
+def test_who_may_write_to_a_bucket_changes_only_what_is_theirs(alice, bob, bucket):
+    open_to_the_public(alice, bucket, "ObjectWriter")
+    alice.put_bucket_acl(
+        Bucket=bucket, GrantWrite=f'id="{canonical(bob)}"', GrantFullControl=f'id="{canonical(alice)}"'
+    )
+    bob.put_object(Bucket=bucket, Key="bobs", Body=b"bob")
+    assert refusal(bob.delete_object, Bucket=bucket, Key="open/a") == "AccessDenied"
+    assert refusal(bob.put_object, Bucket=bucket, Key="open/a", Body=b"x") == "AccessDenied"
+    assert refusal(bob.create_multipart_upload, Bucket=bucket, Key="open/a") == "AccessDenied"
+    keys = [{"Key": key} for key in ("open/a", "bobs", "missing")]
+    answer = bob.delete_objects(Bucket=bucket, Delete={"Objects": keys})
+    assert sorted(entry["Key"] for entry in answer["Deleted"]) == ["bobs", "missing"]
+    assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [("open/a", "AccessDenied")]
+    bob.put_object(Bucket=bucket, Key="bobs", Body=b"1")
+    bob.put_object(Bucket=bucket, Key="bobs", Body=b"2")
+    assert alice.get_object(Bucket=bucket, Key="open/a")["Body"].read() == b"a"
+    # The bucket's account may delete what others put.
+    alice.delete_object(Bucket=bucket, Key="bobs")
+    bob.put_object(Bucket=bucket, Key="bobs", Body=b"3")
+    bob.delete_object(Bucket=bucket, Key="bobs")
 
 
 def test_who_writes_owns_unless_the_bucket_says_otherwise(alice, bob, bucket):

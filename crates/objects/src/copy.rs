@@ -67,7 +67,7 @@ impl Objects {
     }
 
     /// Copies an open object byte by byte, sealed as `sealing` says, to `key`. The copy is of one piece;
-    /// its checksums are taken again, by the algorithms of the source's.
+    /// its checksum is taken again, by `algorithm`, or else by those of the source's.
     ///
     /// # Errors
     /// Those of reading the source and of [`Objects::put`]; [`ObjectError::CustomerKeyNeeded`] when the
@@ -77,12 +77,13 @@ impl Objects {
         source: &ObjectReader,
         to: &Bucket,
         key: &ObjectKey,
-        sealing: &Sealing,
+        (sealing, algorithm): (&Sealing, Option<ChecksumAlgorithm>),
         attributes: Attributes,
         condition: &Condition,
     ) -> Result<ObjectInfo, ObjectError> {
         let info = &source.info;
-        let wanted = info.checksums.values.keys().filter_map(|name| ChecksumAlgorithm::named(name)).collect();
+        let of_source = info.checksums.values.keys().filter_map(|name| ChecksumAlgorithm::named(name));
+        let wanted = algorithm.map_or_else(|| of_source.collect(), |algorithm| [algorithm].into());
         let source = source.stream(0..info.size);
         let body = self.stage_for(attributes.storage_class, source, &wanted, sealing).await?;
         if body.size != info.size {

@@ -40,12 +40,14 @@ pub struct Removal {
     pub version: Option<VersionId>,
     /// What must hold of the version, or of the current object if none is named.
     pub condition: Condition,
+    /// Whether governance does not hold it.
+    pub bypass: Bypass,
 }
 
 impl Removal {
     /// The object, whatever it is.
     pub fn of(key: ObjectKey) -> Self {
-        Self { key, version: None, condition: Condition::Anything }
+        Self { key, version: None, condition: Condition::Anything, bypass: Bypass::Nothing }
     }
 
     fn is_simple(&self) -> bool {
@@ -156,7 +158,6 @@ impl Objects {
         &self,
         bucket: &Bucket,
         gone: &[Removal],
-        bypass: Bypass,
     ) -> Result<Vec<Result<Deletion, ObjectError>>, ObjectError> {
         let mut together = false;
         if self.standing(bucket).await?.versioning == Versioning::Never {
@@ -164,7 +165,7 @@ impl Objects {
         }
         let mut outcomes = Vec::with_capacity(gone.len());
         for removal in gone {
-            outcomes.push(self.delete_one(bucket, removal, bypass, together && removal.is_simple()));
+            outcomes.push(self.delete_one(bucket, removal, together && removal.is_simple()));
         }
         Ok(futures::stream::iter(outcomes).buffered(AT_ONCE).collect().await)
     }
@@ -174,13 +175,12 @@ impl Objects {
         &self,
         bucket: &Bucket,
         removal: &Removal,
-        bypass: Bypass,
         is_done: bool,
     ) -> Result<Deletion, ObjectError> {
-        let Removal { key, version, condition } = removal;
+        let Removal { key, version, condition, bypass } = removal;
         match version {
             _ if is_done => Ok(Deletion { version: None, marker: false }),
-            Some(version) => self.delete_version(bucket, key, *version, condition, bypass).await,
+            Some(version) => self.delete_version(bucket, key, *version, condition, *bypass).await,
             None => self.delete_if(bucket, key, condition).await,
         }
     }

@@ -75,8 +75,8 @@ pub use lifecycle::{
 pub use list::{ListQuery, Listed, ListedVersion, Listing, VersionListing, VersionQuery};
 pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Period, Retention, RetentionMode};
 pub use multipart::{
-    CompletedPart, PART_NUMBER_MAX, PartInfo, PartListing, UploadInfo, UploadListing, UploadOptions,
-    UploadQuery, UploadedEntry,
+    CompletedPart, CompletionError, DeclaredObject, Initiator, PART_BYTES_MAX, PART_NUMBER_MAX, PartInfo,
+    PartListing, UploadInfo, UploadListing, UploadOptions, UploadQuery, UploadedEntry,
 };
 pub use name::{BucketName, ObjectKey, UploadId};
 pub use object::{Attributes, Checksums, ObjectInfo, Restored};

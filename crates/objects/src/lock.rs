@@ -95,11 +95,9 @@ impl ObjectLock {
         let Some(old) = self.retention.filter(|old| old.until > now) else {
             return true;
         };
-        let stricter = next.is_some_and(|next| {
-            let kept = next.mode == old.mode || next.mode == RetentionMode::Compliance;
-            kept && next.until >= old.until
-        });
-        stricter || (old.mode == RetentionMode::Governance && bypass == Bypass::Governance)
+        // Also from governance to compliance takes who may bypass: it cannot be taken back.
+        let longer = next.is_some_and(|next| next.mode == old.mode && next.until >= old.until);
+        longer || (old.mode == RetentionMode::Governance && bypass == Bypass::Governance)
     }
 
     /// Writes it into a record.
@@ -219,8 +217,7 @@ mod tests {
             assert!(!may(strict, worse, Bypass::Governance), "{worse:?}");
         }
         assert!(may(loose, Some((Governance, 10)), Bypass::Nothing));
-        assert!(may(loose, Some((Compliance, 10)), Bypass::Nothing));
-        for worse in [None, Some((Compliance, 9)), Some((Governance, 9))] {
+        for worse in [None, Some((Compliance, 10)), Some((Compliance, 9)), Some((Governance, 9))] {
             assert!(!may(loose, worse, Bypass::Nothing), "{worse:?}");
             assert!(may(loose, worse, Bypass::Governance), "{worse:?}");
         }

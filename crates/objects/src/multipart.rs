@@ -13,18 +13,19 @@
 //! **Failure.** Completing twice gives the same answer as long as the object is the current one.
 
 mod complete;
+mod declared;
 mod listing;
 
 use std::collections::BTreeMap;
 
-use headwater_base::Timestamp;
+use headwater_base::{AccountId, Timestamp};
 use headwater_store::{Commit, CommitError, Direction, KeyRange, Scanned, StoreError};
 
 use crate::bucket::TRIES_MAX;
 use crate::put::{check_lock, class_code, reference, release, target_of_place};
 use crate::records::acl::AclRecord;
 use crate::records::bucket::Present;
-use crate::records::upload::{PartRecord, UploadRecord};
+use crate::records::upload::{InitiatorRecord, PartRecord, UploadRecord};
 use crate::records::{decode, encode, keys};
 use crate::stage::Place;
 use crate::sweep::Target;
@@ -34,11 +35,14 @@ use crate::{
     StagedBody, StorageClass, UploadId,
 };
 
-pub use complete::CompletedPart;
+pub use declared::{CompletedPart, CompletionError, DeclaredObject};
 pub use listing::{PartListing, UploadListing, UploadQuery, UploadedEntry};
 
 /// The highest part number.
 pub const PART_NUMBER_MAX: u32 = 10_000;
+
+/// The most bytes of a part: 5 GiB.
+pub const PART_BYTES_MAX: u64 = 5 << 30;
 
 /// How many part rows are read at once.
 const PAGE_PARTS: usize = 1000;
@@ -52,6 +56,17 @@ pub struct UploadOptions {
     pub composite: bool,
     /// How its parts are to be sealed. Of an upload that is read, [`UploadInfo::encryption`] says it.
     pub asked: Asked,
+    /// Who begins it; `None` of uploads whose rows are older than this field.
+    pub initiator: Option<Initiator>,
+}
+
+/// Who began an upload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Initiator {
+    /// The account; `None` if nobody signed the request.
+    pub account: Option<AccountId>,
+    /// What S3 calls it: the account's canonical id, or a user's ARN.
+    pub id: String,
 }
 
 /// An upload under way.
@@ -117,6 +132,10 @@ impl Objects {
             hold: lock.hold,
             acl: attributes.acl.as_ref().map(AclRecord::of),
             encryption: sealing.encryption().map(|encryption| encryption.record(None)),
+            initiator: options.initiator.map(|initiator| InitiatorRecord {
+                account: initiator.account.map(AccountId::number),
+                id: initiator.id,
+            }),
         };
         let fact = keys::upload(bucket.incarnation, key.as_str(), id.0);
         let mut tries = self.tries(bucket, key).await?;
@@ -158,7 +177,7 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectError::NoSuchUpload`] when it was completed or aborted; [`ObjectError::Invalid`] for
-    /// a number out of bounds.
+    /// a number or a size out of bounds.
     pub async fn put_part(
         &self,
         bucket: &Bucket,
@@ -171,6 +190,9 @@ impl Objects {
             return Err(ObjectError::Invalid(format!(
                 "part number {number} is not within 1 to {PART_NUMBER_MAX}"
             )));
+        }
+        if body.size > PART_BYTES_MAX {
+            return Err(ObjectError::Invalid(format!("a part has {PART_BYTES_MAX} bytes at most")));
         }
         let guard = keys::guard(bucket.incarnation);
         let (part, record) = (keys::part(id.0, number), part_record(body, self.seams.clock.now()));
@@ -298,6 +320,10 @@ fn upload_info(key: ObjectKey, id: UploadId, record: UploadRecord) -> UploadInfo
             algorithm: record.algorithm.as_deref().and_then(ChecksumAlgorithm::named),
             composite: record.composite,
             asked: Asked::Default,
+            initiator: record.initiator.map(|initiator| Initiator {
+                account: initiator.account.and_then(|number| AccountId::from_number(number).ok()),
+                id: initiator.id,
+            }),
         },
         encryption: record.encryption.as_ref().map(Encryption::of),
     }

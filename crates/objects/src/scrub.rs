@@ -39,7 +39,7 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(5);
 const ROW_BYTES_MIN: u64 = 4096;
 /// How many inline bodies are read at a time.
 const PAGE_BODIES: usize = 16;
-/// How many damaged bodies are listed; more are counted and logged.
+/// How many damaged bodies are listed; more are logged and counted, round by round.
 const FINDINGS_MAX: usize = 1000;
 /// How often what is listed is looked at again, beside the end of each round.
 const RECHECK_EVERY: Duration = Duration::from_secs(60);
@@ -99,6 +99,44 @@ pub(crate) struct Findings(Mutex<Known>);
 struct Known {
     round: ScrubRecord,
     damage: BTreeMap<Vec<u8>, DamageRecord>,
+    unlisted: Unlisted,
+}
+
+/// Damage that the list has no room for. Each round counts it anew; a restart forgets it until the next.
+#[derive(Clone, Debug, Default)]
+struct Unlisted {
+    /// What was counted last: a body read in pieces may be found in each.
+    last: Vec<u8>,
+    this_round: usize,
+    last_round: usize,
+}
+
+impl Known {
+    /// How many bodies are damaged, as far as known.
+    fn damaged(&self) -> usize {
+        self.damage.len() + self.unlisted.this_round.max(self.unlisted.last_round)
+    }
+
+    /// Lists damage, if there is room.
+    fn list(&mut self, subject: &[u8], record: DamageRecord) -> bool {
+        let has_room = self.damage.len() < FINDINGS_MAX || self.damage.contains_key(subject);
+        if has_room {
+            self.damage.insert(subject.to_vec(), record);
+        } else if self.unlisted.last != subject {
+            self.unlisted.last = subject.to_vec();
+            self.unlisted.this_round += 1;
+        }
+        has_room
+    }
+
+    fn begin_round(&mut self) {
+        self.unlisted = Unlisted { last_round: self.unlisted.this_round, ..Unlisted::default() };
+    }
+
+    /// What this round did not find is there no more.
+    fn end_round(&mut self) {
+        self.unlisted.last_round = self.unlisted.this_round;
+    }
 }
 
 impl Objects {
@@ -237,6 +275,7 @@ impl Scrub {
 
     fn begin(&self, round: ScrubRecord) -> ScrubRecord {
         let begun_ms = self.objects.seams.clock.now().ms();
+        self.objects.findings.known().begin_round();
         ScrubRecord {
             stage: Stage::Blobs,
             begun_ms,
@@ -255,7 +294,7 @@ impl Scrub {
         let round = fact.map(|fact| decode::<ScrubRecord>(&key, &fact.value)).transpose()?;
         let range = KeyRange::prefix(&keys::all_scrub_damage());
         let rows = self.objects.store.scan(&range, FINDINGS_MAX, Direction::Forward).await?;
-        let mut known = Known { round: round.unwrap_or_default(), damage: BTreeMap::new() };
+        let mut known = Known { round: round.unwrap_or_default(), ..Known::default() };
         for row in rows {
             if let Some(subject) = keys::scrub_damage_of(&row.key) {
                 known.damage.insert(subject, decode(&row.key, &row.fact.value)?);
@@ -301,7 +340,9 @@ impl Scrub {
             Stage::PartBodies | Stage::Resting => {
                 round.ended_ms = Some(self.objects.seams.clock.now().ms());
                 (round.ended_bytes, round.ended_bodies) = (round.bytes, round.bodies);
-                let damaged = self.objects.findings.known().damage.len();
+                self.objects.findings.known().end_round();
+                self.gauge();
+                let damaged = self.objects.findings.known().damaged();
                 tracing::info!(
                     bytes = round.bytes,
                     bodies = round.bodies,
@@ -412,10 +453,11 @@ impl Scrub {
             }
             tracing::error!(objects = ?record.objects, what = record.what, "a stored body is damaged");
             metrics::counter!("headwater_objects_damage_found_total").increment(1);
-            if known.damage.len() >= FINDINGS_MAX && !known.damage.contains_key(&subject) {
+            if !known.list(&subject, record.clone()) {
+                drop(known);
+                self.gauge();
                 return Ok(());
             }
-            known.damage.insert(subject.clone(), record.clone());
         }
         self.gauge();
         let commit = Commit::new().put(keys::scrub_damage(&subject), encode(&record)).freeing();
@@ -450,7 +492,7 @@ impl Scrub {
     }
 
     fn gauge(&self) {
-        let damaged = self.objects.findings.known().damage.len();
+        let damaged = self.objects.findings.known().damaged();
         metrics::gauge!("headwater_objects_damaged_bodies").set(damaged as f64);
     }
 }
@@ -458,4 +500,30 @@ impl Scrub {
 /// The rest of a range after the row whose key this is; all of it at the beginning.
 fn after(range: KeyRange, key: &[u8]) -> KeyRange {
     if key.is_empty() { range } else { range.after(&Key::from_bytes(key.to_vec().into())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_beyond_the_list_is_counted() {
+        let mut known = Known::default();
+        let find = |known: &mut Known, n: usize| {
+            let record = DamageRecord { found_ms: 1, what: "lost".into(), objects: Vec::new() };
+            known.list(format!("{n:04}").as_bytes(), record)
+        };
+        known.begin_round();
+        for n in 0..FINDINGS_MAX + 3 {
+            assert_eq!(find(&mut known, n), n < FINDINGS_MAX);
+            find(&mut known, n);
+        }
+        assert_eq!((known.damage.len(), known.damaged()), (FINDINGS_MAX, FINDINGS_MAX + 3));
+        known.end_round();
+        known.begin_round();
+        find(&mut known, FINDINGS_MAX);
+        assert_eq!(known.damaged(), FINDINGS_MAX + 3, "the round has not come to the others yet");
+        known.end_round();
+        assert_eq!(known.damaged(), FINDINGS_MAX + 1);
+    }
 }

@@ -349,7 +349,12 @@ pub(crate) fn grants(acl: &Acl, caller: &Caller, wanted: Permission, ignores_pub
     })
 }
 
-/// What of a bucket's list an action takes.
+/// Whether `caller` owns what the list is of.
+pub(crate) fn is_owner(acl: &Acl, caller: &Caller) -> bool {
+    acl.owner == self::caller(caller)
+}
+
+/// What of a bucket's list an action takes. To write is to create; what exists is changed by its owner only.
 pub(crate) fn of_bucket_action(action: &str) -> Option<Permission> {
     Some(match action {
         "s3:ListBucket" | "s3:ListBucketVersions" | "s3:ListBucketMultipartUploads" => Permission::Read,

@@ -18,6 +18,7 @@ use s3s::dto::{Range, Timestamp, TimestampFormat};
 use s3s::{Body, S3Error};
 
 use crate::fault::Refusal;
+use crate::keys;
 use crate::post::{self, Reply};
 use crate::standing::Standing;
 use crate::vouched::Vouched;
@@ -87,7 +88,7 @@ impl Arrival {
         let (head, body) = match body {
             RawBody::Form { form, file } => {
                 self.note("PostObject", None);
-                let put = post::put(head, &form, file, self.context.secure, self.context.time)
+                let put = post::put(head, &form, file, self.context.tls.is_some(), self.context.time)
                     .inspect_err(|fault| self.note_fault(&fault.code))?;
                 self.reply = Some(Arc::new(put.reply));
                 (put.head, RawBody::Streaming { len: None, stream: put.file, trailers: Arc::default() })
@@ -111,6 +112,7 @@ impl Arrival {
         };
         let (len, body) = self.readable(body);
         let mut request = Request::from_parts(head, body);
+        take_from_query(&mut request);
         clean(request.headers_mut(), len);
         request.extensions_mut().insert(self.clone());
         Ok(request)
@@ -283,6 +285,23 @@ fn clean(headers: &mut HeaderMap, len: Option<u64>) {
     }
 }
 
+/// Signers of URLs move headers into the query; S3 takes an object's metadata and its canned ACL from there as
+/// if they had stayed.
+fn take_from_query<B>(request: &mut Request<B>) {
+    let mut taken = Vec::new();
+    for (name, value) in keys::parameters(request.uri()) {
+        let name = name.to_ascii_lowercase();
+        if (name.starts_with("x-amz-meta-") || name == "x-amz-acl")
+            && let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value))
+        {
+            taken.push((name, value));
+        }
+    }
+    for (name, value) in taken {
+        request.headers_mut().entry(name).or_insert(value);
+    }
+}
+
 /// A copy's source is encoded as a query is: a plus stands for a space.
 fn spaced(source: &HeaderValue) -> HeaderValue {
     let spaced = source.to_str().ok().and_then(|text| HeaderValue::from_str(&text.replace('+', "%20")).ok());
@@ -321,6 +340,21 @@ mod tests {
         headers.insert(COPY_SOURCE, HeaderValue::from_static("b/a+b%2Bc%25"));
         clean(&mut headers, None);
         assert_eq!(headers[COPY_SOURCE], "b/a%20b%2Bc%25");
+    }
+
+    #[test]
+    fn a_signed_url_brings_metadata_and_an_acl() {
+        let url = "/b/k?X-Amz-Acl=public-read&x-amz-meta-place=a%20b&x-amz-meta-said=url&x-amz-tagging=a%3Db";
+        let mut request = Request::put(url).header("x-amz-meta-said", "header").body(()).unwrap();
+        take_from_query(&mut request);
+        let headers = request.headers();
+        assert_eq!(
+            (&headers["x-amz-acl"], &headers["x-amz-meta-place"]),
+            (&"public-read".parse().unwrap(), &"a b".parse().unwrap())
+        );
+        assert_eq!(headers["x-amz-meta-said"], "header");
+        // S3 ignores these.
+        assert!(!headers.contains_key("x-amz-tagging"));
     }
 
     #[test]

@@ -18,6 +18,10 @@ use crate::fault::Refusal;
 const BODY_BYTES_MAX: u64 = 5 << 30;
 
 const CHECKSUM_HEADER: &str = "x-amz-checksum-";
+/// Headers of that beginning which bring no checksum.
+const ABOUT_CHECKSUMS: [&str; 3] = ["algorithm", "mode", "type"];
+/// What an SDK says of the checksum that it sends.
+const SDK_ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
 
 /// What a client says about a body.
 #[derive(Debug, Default)]
@@ -55,9 +59,17 @@ impl Declared {
         let mut wanted: BTreeSet<ChecksumAlgorithm> =
             named.map(convert::algorithm).transpose()?.into_iter().collect();
         let trailer = promised(headers)?;
+        check_spoken(headers)?;
+        let declared = Self { len, md5, checksum, trailer, wanted: BTreeSet::new() };
+        check_sdk_algorithm(headers, declared.algorithm())?;
+        wanted.extend(declared.algorithm());
         wanted.extend(trailer);
-        wanted.extend(checksum.as_ref().map(|(algorithm, _)| *algorithm));
-        Ok(Self { len, md5, checksum, trailer, wanted })
+        Ok(Self { wanted, ..declared })
+    }
+
+    /// By which algorithm a checksum is declared, in the headers or in the trailers.
+    pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
+        self.checksum.as_ref().map(|(algorithm, _)| *algorithm).or(self.trailer)
     }
 
     /// Takes this checksum, too.
@@ -144,6 +156,30 @@ pub(crate) fn checksum_header(algorithm: ChecksumAlgorithm) -> String {
     format!("{CHECKSUM_HEADER}{}", algorithm.name().to_lowercase())
 }
 
+/// Refuses checksums by algorithms that this node does not know: to ignore them would be a lie.
+pub(crate) fn check_spoken(headers: &HeaderMap) -> Result<(), Refusal> {
+    let named = headers.keys().filter_map(|name| name.as_str().strip_prefix(CHECKSUM_HEADER));
+    for name in named.filter(|name| !ABOUT_CHECKSUMS.contains(name)) {
+        convert::algorithm(name)?;
+    }
+    Ok(())
+}
+
+/// Whether an SDK sends the checksum that it speaks of.
+fn check_sdk_algorithm(headers: &HeaderMap, sent: Option<ChecksumAlgorithm>) -> Result<(), Refusal> {
+    let Some(said) = headers.get(SDK_ALGORITHM) else {
+        return Ok(());
+    };
+    let said = convert::algorithm(said.to_str().unwrap_or_default())?;
+    match sent {
+        Some(sent) if sent == said => Ok(()),
+        Some(_) => Err(Refusal::invalid_request(format!("Value for {SDK_ALGORITHM} header is invalid."))),
+        None => Err(Refusal::invalid_request(format!(
+            "{SDK_ALGORITHM} specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."
+        ))),
+    }
+}
+
 /// The checksum that `x-amz-trailer` promises.
 pub(crate) fn promised(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
     let names = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -190,6 +226,39 @@ mod tests {
         assert_eq!(code(read(None, Some("short"), None)), "InvalidDigest");
         assert_eq!(code(read(None, None, Some((ChecksumAlgorithm::Crc32, "AAAA")))), "InvalidRequest");
         assert_eq!(code(Declared::read(&headers, None, None, None, Some("MD7"))), "InvalidRequest");
+    }
+
+    #[test]
+    fn checksums_that_are_not_spoken_are_refused() {
+        let read = |headers: &[(&'static str, &'static str)], sent: Option<ChecksumAlgorithm>| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, HeaderValue::from_static(value));
+            }
+            let checksum = sent.map(|algorithm| (algorithm, algorithm.of(b"")));
+            Declared::read(&map, None, None, checksum, None)
+                .map_err(|refusal| refusal.code.into_owned())
+                .err()
+        };
+        let (crc, refused) = (Some(ChecksumAlgorithm::Crc32), Some("InvalidRequest".to_owned()));
+        for name in
+            ["x-amz-checksum-sha512", "x-amz-checksum-md5", "x-amz-checksum-xxhash64", "x-amz-checksum-fun"]
+        {
+            assert_eq!(read(&[(name, "AAAA")], None), refused, "{name}");
+            assert_eq!(read(&[(name, "AAAA")], crc), refused, "{name}");
+        }
+        for name in
+            ["x-amz-checksum-crc32", "x-amz-checksum-type", "x-amz-checksum-algorithm", "x-amz-checksum-mode"]
+        {
+            assert_eq!(read(&[(name, "x")], None), None, "{name}");
+        }
+        assert_eq!(read(&[("x-amz-trailer", "x-amz-checksum-sha512")], None), refused);
+        let sdk = |algorithm: &'static str| (SDK_ALGORITHM, algorithm);
+        assert_eq!(read(&[sdk("crc32")], crc), None);
+        assert_eq!(read(&[sdk("CRC32"), ("x-amz-trailer", "x-amz-checksum-crc32")], None), None);
+        for (algorithm, sent) in [("CRC32", None), ("SHA1", crc), ("SHA512", crc), ("SHA512", None)] {
+            assert_eq!(read(&[sdk(algorithm)], sent), refused, "{algorithm}");
+        }
     }
 
     #[test]

@@ -5,13 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, UNIX_EPOCH};
 
 use headwater_base::Timestamp;
-use headwater_objects::{Attributes, ChecksumAlgorithm, Condition, ObjectInfo, ObjectKey, UploadId};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use headwater_objects::{
+    Attributes, ChecksumAlgorithm, Condition, Initiator, ObjectInfo, ObjectKey, UploadId, UploadInfo,
+};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{self, ETag, ETagCondition};
+use s3s::host::S3Host;
 
 use crate::arrival::Arrival;
 use crate::fault::Refusal;
+use crate::guard::Hosts;
 use crate::tags;
 
 /// The standard headers that are kept as they are given.
@@ -125,6 +130,21 @@ pub(crate) fn encodes(encoding: Option<&dto::EncodingType>) -> Result<bool, Refu
     }
 }
 
+/// Where an object can be got, by the name under which the request reached this node.
+pub(crate) fn location(
+    (headers, uri): (&HeaderMap, &Uri),
+    bucket: &str,
+    key: &str,
+    is_secure: bool,
+) -> String {
+    let scheme = if is_secure { "https" } else { "http" };
+    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(Authority::as_str)).unwrap_or("localhost");
+    let named = Hosts.parse_host_header(host).ok().is_some_and(|host| host.bucket().is_some());
+    let bucket = if named { String::new() } else { format!("/{bucket}") };
+    format!("{scheme}://{host}{bucket}/{}", listed(key, true))
+}
+
 /// A page size: S3's default and limit is 1000.
 pub(crate) fn page_size(asked: Option<i32>, name: &str) -> Result<usize, Refusal> {
     match asked {
@@ -139,6 +159,22 @@ pub(crate) fn page_size(asked: Option<i32>, name: &str) -> Result<usize, Refusal
 pub(crate) fn owner(arrival: &Arrival) -> dto::Owner {
     let caller = || arrival.context.caller.canonical_id.clone();
     dto::Owner { display_name: None, id: Some(arrival.bucket_owner().unwrap_or_else(caller)) }
+}
+
+/// Who asks, as one who begins an upload.
+pub(crate) fn initiator(arrival: &Arrival) -> Initiator {
+    let caller = &arrival.context.caller;
+    let is_user = !caller.is_anonymous() && caller.user != "root";
+    Initiator {
+        account: (!caller.is_anonymous()).then_some(caller.account),
+        id: if is_user { caller.arn() } else { caller.canonical_id.clone() },
+    }
+}
+
+/// Who began an upload; of those that were begun by earlier programs, the bucket's owner.
+pub(crate) fn initiator_to_xml(upload: &UploadInfo, owner: &dto::Owner) -> dto::Initiator {
+    let id = upload.options.initiator.as_ref().map(|initiator| initiator.id.clone());
+    dto::Initiator { display_name: None, id: id.or_else(|| owner.id.clone()) }
 }
 
 /// The owner of an object: who wrote it, where lists count; else the bucket's.
@@ -337,6 +373,17 @@ mod tests {
         let read = |text: &str| moment(&dto::Timestamp::parse(dto::TimestampFormat::DateTime, text).unwrap());
         assert_eq!(read("2030-01-01T00:00:00.123Z"), Timestamp::from_ms(1_893_456_000_123));
         assert_eq!(read("2030-01-01T02:00:00+02:00"), Timestamp::from_ms(1_893_456_000_000));
+    }
+
+    #[test]
+    fn objects_are_where_the_request_reached_the_node() {
+        let at = |host: Option<&'static str>, uri: &'static str, is_secure| {
+            let host = host.map(|host| (http::header::HOST, HeaderValue::from_static(host)));
+            location((&host.into_iter().collect(), &Uri::from_static(uri)), "b", "a key", is_secure)
+        };
+        assert_eq!(at(Some("localhost:4566"), "/b/k", false), "http://localhost:4566/b/a%20key");
+        assert_eq!(at(Some("b.localhost"), "/k", true), "https://b.localhost/a%20key");
+        assert_eq!(at(None, "https://node:1/b/k", true), "https://node:1/b/a%20key");
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn key_of(headers: &HeaderMap, arrival: &Arrival, prefix: &str) -> Result<Option
         }
         (None, ..) => return Err(must_provide("a valid encryption algorithm")),
     }
-    if !arrival.context.secure && !is_private(&arrival.context.source_ip) {
+    if arrival.context.tls.is_none() && !is_private(&arrival.context.source_ip) {
         return Err(Refusal::invalid_request(
             "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure \
              connection.",

@@ -68,6 +68,10 @@ impl Refusal {
         )
     }
 
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+    }
+
     /// A version that nobody ever locked.
     pub(crate) fn no_object_lock() -> Self {
         Self::new(

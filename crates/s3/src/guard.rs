@@ -20,7 +20,7 @@ use crate::arrival::Arrival;
 use crate::classes;
 use crate::fault::Refusal;
 use crate::standing::Standing;
-use crate::{acl, cors, keys, payer, versions};
+use crate::{acl, cors, keys, payer, subresource, versions};
 
 /// Every operation that works, and the action that it takes.
 pub(crate) const ACTIONS: &[(&str, &str)] = &[
@@ -166,6 +166,7 @@ impl AskEverything {
             return Err(Refusal::not_implemented(cx.s3_op().name()));
         };
         arrival.note(operation, None);
+        subresource::check(operation, cx.uri(), cx.s3_path().as_object().is_some())?;
         check_headers(cx.headers())?;
         let name = cx.s3_path().get_bucket_name().map(str::to_owned);
         let Some(name) = name.filter(|_| *operation != "CreateBucket") else {
@@ -188,11 +189,7 @@ impl AskEverything {
             None => {
                 standing.may(action).await?;
                 if standing.is_foreign() && ON_POLICIES.contains(operation) {
-                    return Err(Refusal::new(
-                        405,
-                        "MethodNotAllowed",
-                        "The specified method is not allowed against this resource.",
-                    ));
+                    return Err(Refusal::method_not_allowed());
                 }
             }
         }
@@ -230,6 +227,9 @@ async fn admit_object(
     match operation {
         // Its tags are in the body: the operation asks.
         "PutObjectTagging" => return Ok(()),
+        "AbortMultipartUpload" | "ListParts" => {
+            return standing.may_upload(action, key, keys::query(cx.uri(), "uploadId").as_deref()).await;
+        }
         "GetObjectAttributes" => standing.may_object("s3:GetObject", key, version).await?,
         _ => {}
     }

@@ -11,6 +11,17 @@ use crate::tags;
 /// The operations whose query narrows what they list.
 const LISTING: &[&str] = &["ListMultipartUploads", "ListObjectVersions", "ListObjects", "ListObjectsV2"];
 
+/// The operations that take part in the making of an object, and whether they are what makes it: a rule on these
+/// can leave the steps before alone.
+const CREATING: &[(&str, bool)] = &[
+    ("CompleteMultipartUpload", true),
+    ("CopyObject", true),
+    ("CreateMultipartUpload", false),
+    ("PutObject", true),
+    ("UploadPart", false),
+    ("UploadPartCopy", false),
+];
+
 /// Headers that are keys under their own name.
 const HEADERS: &[&str] = &[
     "if-match",
@@ -51,7 +62,13 @@ pub(crate) fn of_request(
     let mut keys = RequestKeys::default();
     keys.set("aws:sourceip", &*context.source_ip);
     // What a proxy before the node speaks cannot be known.
-    keys.set("aws:securetransport", context.secure.to_string());
+    keys.set("aws:securetransport", context.tls.is_some().to_string());
+    if let Some(version) = context.tls {
+        keys.set("s3:tlsversion", version);
+    }
+    if let Some((_, creates)) = CREATING.iter().find(|(name, _)| *name == operation) {
+        keys.set("s3:objectcreationoperation", creates.to_string());
+    }
     keys.set("aws:currenttime", context.time.iso());
     keys.set("aws:epochtime", context.time.ms().div_euclid(1000).to_string());
     keys.set("aws:requestedregion", context.region.as_str());
@@ -103,17 +120,26 @@ fn add_header(keys: &mut RequestKeys, headers: &HeaderMap, name: &str, key: &str
 
 /// A parameter of the query, decoded.
 pub(crate) fn query(uri: &Uri, name: &str) -> Option<String> {
-    let pairs = uri.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    parameters(uri).find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// The parameters of the query, decoded.
+pub(crate) fn parameters(uri: &Uri) -> impl Iterator<Item = (String, String)> {
     let decoded = |text: &str| {
         let spaced = text.replace('+', " ");
         percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
     };
-    pairs.into_iter().find(|(key, _)| decoded(key) == name).map(|(_, value)| decoded(value))
+    let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+    pairs.map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(value))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::ACTIONS;
 
     #[test]
     fn parameters_are_decoded() {
@@ -121,6 +147,11 @@ mod tests {
         assert_eq!(query(&uri, "prefix").as_deref(), Some("a/b c"));
         assert_eq!(query(&uri, "versionId").as_deref(), Some(""));
         assert_eq!(query(&uri, "delimiter"), None);
+    }
+
+    #[test]
+    fn what_makes_an_object_exists() {
+        assert!(CREATING.iter().all(|(name, _)| ACTIONS.contains(&(*name, "s3:PutObject"))));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod payer;
 mod post;
 pub mod post_policy;
 mod standing;
+mod subresource;
 mod tags;
 mod versions;
 mod vouched;
@@ -46,20 +47,40 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use arrival::Arrival;
 use codec::{Codec, Status};
 use guard::{ACTIONS, AskEverything, Hosts, Names, RefuseSignatures};
+use ops::get_object_attributes::Document;
 
 /// The largest XML document read: a DeleteObjects of 1000 long keys, a completion of 10,000 parts.
 const XML_BYTES_MAX: usize = 4 << 20;
 
 /// What S3 has and this node refuses.
 const REFUSED: &[&str] = &[
+    "CreateBucketMetadataConfiguration",
+    "CreateBucketMetadataTableConfiguration",
+    "CreateSession",
+    "DeleteBucketMetadataConfiguration",
+    "DeleteBucketMetadataTableConfiguration",
     "DeleteBucketReplication",
     "DeleteBucketWebsite",
+    "DeleteObjectAnnotation",
+    "GetBucketAbac",
+    "GetBucketMetadataConfiguration",
+    "GetBucketMetadataTableConfiguration",
     "GetBucketReplication",
     "GetBucketWebsite",
+    "GetObjectAnnotation",
     "GetObjectTorrent",
+    "ListDirectoryBuckets",
+    "ListObjectAnnotations",
+    "PutBucketAbac",
     "PutBucketReplication",
     "PutBucketWebsite",
+    "PutObjectAnnotation",
+    "RenameObject",
     "SelectObjectContent",
+    "UpdateBucketMetadataAnnotationTableConfiguration",
+    "UpdateBucketMetadataInventoryTableConfiguration",
+    "UpdateBucketMetadataJournalTableConfiguration",
+    "UpdateObjectEncryption",
     "WriteGetObjectResponse",
 ];
 
@@ -147,6 +168,9 @@ impl Face for S3Face {
             Ok(mut response) => {
                 if let Some(Status(status)) = response.extensions_mut().remove::<Status>() {
                     *response.status_mut() = status;
+                }
+                if let Some(Document(document)) = response.extensions_mut().remove::<Document>() {
+                    *response.body_mut() = document.into();
                 }
                 response.map(|body| body.map_err(std::io::Error::other).boxed_unsync())
             }

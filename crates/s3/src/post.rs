@@ -92,7 +92,7 @@ pub(crate) fn put(
     let reply = Reply {
         bucket: bucket.clone(),
         key: key.to_owned(),
-        location: location(&head, &bucket, key, is_secure),
+        location: convert::location((&head.headers, &head.uri), &bucket, key, is_secure),
         redirect: field("success_action_redirect").or_else(|| field("redirect")).map(str::to_owned),
         status: match field("success_action_status") {
             Some("200") => StatusCode::OK,
@@ -236,16 +236,6 @@ fn invalid_argument(message: &str, name: &str, value: &str) -> Fault {
     let mut fault = Fault::client("InvalidArgument", message);
     fault.members = vec![("ArgumentName", name.to_owned()), ("ArgumentValue", value.to_owned())];
     fault
-}
-
-/// Where the object can be got, by the name under which the form reached this node.
-fn location(head: &Parts, bucket: &str, key: &str, is_secure: bool) -> String {
-    let scheme = if is_secure { "https" } else { "http" };
-    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| head.uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost");
-    let named = Hosts.parse_host_header(host).ok().is_some_and(|host| host.bucket().is_some());
-    let bucket = if named { String::new() } else { format!("/{bucket}") };
-    format!("{scheme}://{host}{bucket}/{}", convert::listed(key, true))
 }
 
 impl Reply {

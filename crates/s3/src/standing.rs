@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use headwater_base::{Arn, Caller};
-use headwater_objects::{Acl, Bucket, BucketConfig, ObjectError, ObjectInfo, ObjectKey, Objects, VersionId};
+use headwater_objects::{
+    Acl, Bucket, BucketConfig, ObjectError, ObjectInfo, ObjectKey, Objects, UploadId, VersionId,
+};
 use headwater_wire::{Access, Context, Petition, RequestKeys};
 
 use crate::acl;
@@ -104,19 +106,33 @@ impl Standing {
         let is_foreign = list.as_ref().is_some_and(|list| list.owner.account != Some(self.bucket.owner));
         let granted = match (&list, acl::of_object_action(action)) {
             (Some(list), Some(wanted)) => self.grants(list, wanted),
-            _ => self.is_granted_by_bucket(action),
+            _ => self.is_granted_there(action, key).await?,
         };
-        let resource = Some(Arn::global("s3", format!("{}/{key}", self.bucket.name)));
-        self.ask(&Access { action, resource }, granted, is_foreign, &keys).await
+        self.ask(&self.access(action, key), granted, is_foreign, &keys).await
+    }
+
+    /// Whether the caller may do this to an upload: who began it may, whosever the bucket is.
+    pub(crate) async fn may_upload(
+        &self,
+        action: &'static str,
+        key: &str,
+        upload: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let began = self.is_foreign() && self.began(key, upload.unwrap_or_default()).await?;
+        self.ask(&self.access(action, key), began, false, &self.keys).await
     }
 
     /// Whether the caller may do this with an object that does not exist yet.
     pub(crate) async fn may_new_object(&self, action: &'static str, key: &str) -> Result<(), Refusal> {
-        let resource = Some(Arn::global("s3", format!("{}/{key}", self.bucket.name)));
         // Whom a list lets write owns what it writes, and so its list.
-        let granted =
-            self.is_granted_by_bucket(if action == "s3:PutObjectAcl" { "s3:PutObject" } else { action });
-        self.ask(&Access { action, resource }, granted, false, &self.keys).await
+        let as_action = if action == "s3:PutObjectAcl" { "s3:PutObject" } else { action };
+        let granted = self.is_granted_there(as_action, key).await?;
+        self.ask(&self.access(action, key), granted, false, &self.keys).await
+    }
+
+    /// An action on an object.
+    fn access(&self, action: &'static str, key: &str) -> Access {
+        Access { action, resource: Some(Arn::global("s3", format!("{}/{key}", self.bucket.name))) }
     }
 
     async fn ask(
@@ -149,6 +165,29 @@ impl Standing {
         match (&self.list, acl::of_bucket_action(action)) {
             (Some(list), Some(wanted)) => self.grants(list, wanted),
             _ => false,
+        }
+    }
+
+    /// Whether the bucket's list grants this where `key` is: others may create there, and change what is theirs.
+    async fn is_granted_there(&self, action: &str, key: &str) -> Result<bool, Refusal> {
+        if !self.is_granted_by_bucket(action) || !self.is_foreign() {
+            return Ok(self.is_granted_by_bucket(action));
+        }
+        let existing = self.object(key, None).await?;
+        Ok(existing
+            .is_none_or(|info| info.attributes.acl.is_some_and(|list| acl::is_owner(&list, self.caller()))))
+    }
+
+    /// Whether the caller's account began the upload.
+    async fn began(&self, key: &str, upload: &str) -> Result<bool, Refusal> {
+        let (Ok(key), Some(id)) = (ObjectKey::new(key), UploadId::parse(upload)) else { return Ok(false) };
+        match self.objects.upload(&self.bucket, &key, id).await {
+            Ok(upload) => {
+                let account = upload.options.initiator.and_then(|initiator| initiator.account);
+                Ok(account == Some(self.caller().account))
+            }
+            Err(ObjectError::NoSuchUpload(_)) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

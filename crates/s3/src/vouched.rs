@@ -12,7 +12,7 @@ use http::request::Parts;
 use md5::{Digest, Md5};
 
 use crate::arrival::{Trailers, trailer};
-use crate::body::{check_form, checksum_header, declared_md5, malformed_trailer, promised};
+use crate::body::{check_form, check_spoken, checksum_header, declared_md5, malformed_trailer, promised};
 use crate::fault::Refusal;
 
 /// The subresources that are written by a document. (A multipart upload's is not among them: the checksums
@@ -60,6 +60,7 @@ impl Vouched {
         if !brings_document(head) {
             return Ok(None);
         }
+        check_spoken(&head.headers)?;
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let md5 = text("content-md5").map(declared_md5).transpose()?;
         let mut checksums = Vec::new();
@@ -208,6 +209,8 @@ mod tests {
     #[test]
     fn only_documents_are_held_against_their_headers() {
         let md5 = [("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==")];
+        let unknown = [("x-amz-checksum-fun", "AAAA")];
+        assert!(Vouched::read(&head("PUT", "/b?policy", &unknown)).is_err());
         let is_held = |method, uri| Vouched::read(&head(method, uri, &md5)).unwrap().is_some();
         assert!(
             is_held("PUT", "/b?policy")

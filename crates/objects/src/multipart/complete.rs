@@ -2,6 +2,7 @@
 
 use headwater_store::{Commit, CommitError, Lsn, Scanned};
 
+use super::declared::{CompletedPart, CompletionError, DeclaredObject, total};
 use super::{PartRecord, UploadInfo, upload_info};
 use crate::checksum::{combined, composite, multipart_etag};
 use crate::object::Current;
@@ -18,17 +19,6 @@ use crate::{
 /// The smallest part that is not the last.
 const PART_BYTES_MIN: u64 = 5 << 20;
 
-/// A part as the client names it when completing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CompletedPart {
-    /// Its number.
-    pub number: u32,
-    /// Its ETag, without quotes.
-    pub etag: String,
-    /// Its checksum, if the client says it again.
-    pub checksum: Option<(ChecksumAlgorithm, String)>,
-}
-
 /// What an upload has when it is completed.
 struct Uploaded {
     info: UploadInfo,
@@ -44,30 +34,31 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NoSuchUpload`], [`ObjectError::InvalidPart`],
     /// [`ObjectError::InvalidPartOrder`], [`ObjectError::PartTooSmall`]; those of
-    /// [`Condition::check`]; [`ObjectError::BadDigest`] when `declared` is not the object's checksum.
+    /// [`Condition::check`]; [`ObjectError::BadDigest`] when its checksum is another than `declared`; the
+    /// rest of [`CompletionError`].
     pub async fn complete_upload(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         id: UploadId,
         parts: &[CompletedPart],
-        declared: Option<&(ChecksumAlgorithm, String)>,
+        declared: &DeclaredObject,
         condition: &Condition,
-    ) -> Result<ObjectInfo, ObjectError> {
+    ) -> Result<ObjectInfo, CompletionError> {
         if parts.is_empty() || parts.windows(2).any(|pair| pair[0].number >= pair[1].number) {
-            return Err(ObjectError::InvalidPartOrder);
+            return Err(ObjectError::InvalidPartOrder.into());
         }
         let mut tries = self.tries(bucket, key).await?;
         loop {
             let line = self.line(bucket, key, tries.standing).await?;
             let Some(uploaded) = self.uploaded(bucket, key, id, parts).await? else {
-                return completed_before(id, key, line.current);
+                return completed_before(id, key, line.current, declared);
             };
             condition.check(key, line.etag())?;
             let now = self.seams.clock.now();
             line.check_replaceable(now)?;
             let record = uploaded.object(id, now)?;
-            check_declared(&record, declared)?;
+            declared.check(&record)?;
             let mut commit = uploaded.commit(bucket, key, id);
             line.expect(&mut commit, condition);
             let record = line.append(&mut commit, record, None, &self.seams);
@@ -87,7 +78,7 @@ impl Objects {
                     self.same_bucket(bucket).await?;
                     tries.lost(&lost).await?;
                 }
-                Err(e) => return Err(e.into()),
+                Err(e) => return Err(ObjectError::from(e).into()),
             }
         }
     }
@@ -99,55 +90,33 @@ impl Objects {
         key: &ObjectKey,
         id: UploadId,
         parts: &[CompletedPart],
-    ) -> Result<Option<Uploaded>, ObjectError> {
+    ) -> Result<Option<Uploaded>, CompletionError> {
         let fact_key = keys::upload(bucket.incarnation, key.as_str(), id.0);
-        let Some(fact) = self.store.get(&fact_key).await? else {
+        let Some(fact) = self.store.get(&fact_key).await.map_err(ObjectError::from)? else {
             return Ok(None);
         };
-        let info = upload_info(key.clone(), id, decode(&fact_key, &fact.value)?);
+        let record = decode(&fact_key, &fact.value).map_err(ObjectError::from)?;
+        let info = upload_info(key.clone(), id, record);
         let (mut chosen, mut left_over) = (Vec::with_capacity(parts.len()), Vec::new());
         let mut wanted = parts.iter().peekable();
         for (number, row, record) in self.part_rows(id).await? {
             match wanted.next_if(|part| part.number <= number) {
                 Some(part) if part.number == number => {
-                    check_part(part, &record)?;
+                    part.check(&record, &info.options)?;
                     chosen.push((number, row, record));
                 }
-                Some(part) => return Err(ObjectError::InvalidPart(part.number)),
+                Some(part) => return Err(ObjectError::InvalidPart(part.number).into()),
                 None => left_over.push((number, row, record)),
             }
         }
         if let Some(missing) = wanted.next() {
-            return Err(ObjectError::InvalidPart(missing.number));
+            return Err(ObjectError::InvalidPart(missing.number).into());
         }
         let all_but_last = &chosen[..chosen.len() - 1];
         if let Some((number, _, part)) = all_but_last.iter().find(|(_, _, part)| part.size < PART_BYTES_MIN) {
-            return Err(ObjectError::PartTooSmall { number: *number, size: part.size });
+            return Err(ObjectError::PartTooSmall { number: *number, size: part.size }.into());
         }
         Ok(Some(Uploaded { info, version: fact.version, chosen, left_over }))
-    }
-}
-
-fn check_part(said: &CompletedPart, stored: &PartRecord) -> Result<(), ObjectError> {
-    let etag_fits = said.etag.eq_ignore_ascii_case(&stored.etag);
-    let checksum_fits = said.checksum.as_ref().is_none_or(|(algorithm, value)| {
-        stored.checksums.get(algorithm.name()).is_none_or(|stored| stored == value)
-    });
-    if etag_fits && checksum_fits { Ok(()) } else { Err(ObjectError::InvalidPart(said.number)) }
-}
-
-fn check_declared(
-    record: &ObjectRecord,
-    declared: Option<&(ChecksumAlgorithm, String)>,
-) -> Result<(), ObjectError> {
-    let Some((algorithm, value)) = declared else {
-        return Ok(());
-    };
-    // S3 takes a composite checksum with or without its `-N`.
-    let fits = |found: &String| found == value || found.split('-').next() == Some(value);
-    match record.checksums.get(algorithm.name()) {
-        Some(found) if !fits(found) => Err(ObjectError::BadDigest(algorithm.name().to_owned())),
-        _ => Ok(()),
     }
 }
 
@@ -156,12 +125,12 @@ fn completed_before(
     id: UploadId,
     key: &ObjectKey,
     current: Option<Current>,
-) -> Result<ObjectInfo, ObjectError> {
+    declared: &DeclaredObject,
+) -> Result<ObjectInfo, CompletionError> {
     let same = |current: &Current| current.record.place == PlaceRecord::Parts(id.0.into());
-    match current.filter(same) {
-        Some(current) => Ok(current.info(key)),
-        None => Err(ObjectError::NoSuchUpload(id.to_string())),
-    }
+    let current = current.filter(same).ok_or_else(|| ObjectError::NoSuchUpload(id.to_string()))?;
+    declared.check(&current.record)?;
+    Ok(current.info(key))
 }
 
 impl Uploaded {
@@ -170,9 +139,9 @@ impl Uploaded {
         self.chosen.iter().chain(&self.left_over).map(|(_, _, part)| part.size).sum()
     }
 
-    fn object(&self, id: UploadId, now: headwater_base::Timestamp) -> Result<ObjectRecord, ObjectError> {
+    fn object(&self, id: UploadId, now: headwater_base::Timestamp) -> Result<ObjectRecord, CompletionError> {
         let etags: Vec<&str> = self.chosen.iter().map(|(_, _, part)| part.etag.as_str()).collect();
-        let size = self.chosen.iter().map(|(_, _, part)| part.size).sum();
+        let size = total(self.chosen.iter().map(|(_, _, part)| part.size))?;
         let place = PlaceRecord::Parts(id.0.into());
         let attributes = self.info.attributes.clone();
         let record = new_record(size, multipart_etag(&etags), now, place, attributes, self.checksums()?);

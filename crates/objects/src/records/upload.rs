@@ -42,6 +42,19 @@ pub(crate) struct UploadRecord {
     /// The list the object will have.
     #[n(12)]
     pub(crate) acl: Option<AclRecord>,
+    /// Who began it; not known of uploads that were begun by earlier programs.
+    #[n(13)]
+    pub(crate) initiator: Option<InitiatorRecord>,
+}
+
+/// Who began an upload.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct InitiatorRecord {
+    /// Absent: nobody signed the request.
+    #[n(0)]
+    pub(crate) account: Option<u64>,
+    #[n(1)]
+    pub(crate) id: String,
 }
 
 /// The value of a `PART` fact.
@@ -94,10 +107,17 @@ mod tests {
             hold: None,
             acl: None,
             encryption: None,
+            initiator: None,
         };
         assert_eq!(hex::encode(encode(&upload)), "01871903e863612f62a0a0a066534841323536f5");
-        let locked = UploadRecord { hold: Some(true), ..upload };
+        let locked = UploadRecord { hold: Some(true), ..upload.clone() };
         assert_eq!(hex::encode(encode(&locked)), "018c1903e863612f62a0a0a066534841323536f5f6f6f6f6f5");
+        let initiator = InitiatorRecord { account: Some(42), id: "a".into() };
+        let begun = UploadRecord { initiator: Some(initiator), ..upload };
+        assert_eq!(
+            hex::encode(encode(&begun)),
+            "018e1903e863612f62a0a0a066534841323536f5f6f6f6f6f6f682182a6161"
+        );
         let part = PartRecord {
             size: 5,
             etag: "ab".into(),
@@ -140,7 +160,7 @@ mod tests {
                 initiated_ms, content_type: algorithm.clone(), headers: tags.clone(), metadata: tags.clone(), tags,
                 algorithm, composite, class: None, retention_mode: composite.then_some(ModeRecord::Compliance),
                 retain_until_ms: composite.then_some(initiated_ms), hold: Some(composite), acl: None,
-                encryption: None,
+                encryption: None, initiator: None,
             };
             prop_assert_eq!(decode::<UploadRecord>(&keys::guard(1), &encode(&record)).unwrap(), record);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater_objects::{Attributes, BucketName, Bypass, ObjectError, Removal};
+use headwater_objects::{Attributes, BucketName, ObjectError, Removal};
 
 use crate::{World, create, key};
 
@@ -34,7 +34,7 @@ async fn only_empty_buckets_are_deleted() {
     assert!(matches!(refused, Err(ObjectError::BucketNotEmpty(_))));
     world.put("k2", "still writable").await;
     let gone = [Removal::of(key("k")), Removal::of(key("k2"))];
-    let outcomes = world.objects.delete_many(&world.bucket, &gone, Bypass::Nothing).await.unwrap();
+    let outcomes = world.objects.delete_many(&world.bucket, &gone).await.unwrap();
     assert!(outcomes.iter().all(Result::is_ok));
     world.objects.delete_bucket(&world.bucket).await.unwrap();
     for kind in [0x0200, 0x0201, 0x0202, 0x0203, 0x0210, 0x0212] {

@@ -10,8 +10,8 @@ use headwater_base::{Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_blob::{BlobError, BlobId, BlobReader, BlobWriter, Blobs, Hold};
 use headwater_objects::{
-    Asked, Attributes, ChecksumAlgorithm, CompletedPart, Condition, ObjectError, ObjectInfo, Objects,
-    RestoreBegun, Restored, Rule, Sealing, StorageClass, Transition, UploadOptions, When,
+    Asked, Attributes, ChecksumAlgorithm, CompletedPart, Condition, DeclaredObject, ObjectError, ObjectInfo,
+    Objects, RestoreBegun, Restored, Rule, Sealing, StorageClass, Transition, UploadOptions, When,
 };
 
 use crate::lifecycle::body_of;
@@ -115,9 +115,13 @@ impl World {
             let staged =
                 self.objects.stage_for(class, body_of(body), &wanted, &Sealing::none()).await.unwrap();
             let part = self.objects.put_part(bucket, &name, id, number, &staged).await.unwrap();
-            parts.push(CompletedPart { number, etag: part.etag, checksum: None });
+            let checksum = Some((ChecksumAlgorithm::Crc32, part.checksums["CRC32"].clone()));
+            parts.push(CompletedPart { number, etag: part.etag, checksum });
         }
-        self.objects.complete_upload(bucket, &name, id, &parts, None, &Condition::Anything).await.unwrap();
+        self.objects
+            .complete_upload(bucket, &name, id, &parts, &DeclaredObject::default(), &Condition::Anything)
+            .await
+            .unwrap();
         all.into()
     }
 
@@ -422,7 +426,10 @@ async fn put_sealed(world: &World, class: StorageClass) -> Bytes {
         let part = objects.put_part(bucket, &key("parts"), id, number, &staged).await.unwrap();
         parts.push(CompletedPart { number, etag: part.etag, checksum: None });
     }
-    objects.complete_upload(bucket, &key("parts"), id, &parts, None, &Condition::Anything).await.unwrap();
+    objects
+        .complete_upload(bucket, &key("parts"), id, &parts, &DeclaredObject::default(), &Condition::Anything)
+        .await
+        .unwrap();
     whole
 }
 

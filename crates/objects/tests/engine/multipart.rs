@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use headwater_objects::{
-    Attributes, ChecksumAlgorithm, CompletedPart, Condition, ListQuery, ObjectError, ObjectInfo, Sealing,
-    UploadId, UploadOptions, UploadQuery, UploadedEntry,
+    Attributes, ChecksumAlgorithm, CompletedPart, CompletionError, Condition, DeclaredObject, ListQuery,
+    ObjectError, ObjectInfo, Sealing, UploadId, UploadOptions, UploadQuery, UploadedEntry,
 };
 
 use crate::{World, key, pattern, whole};
@@ -24,7 +24,24 @@ async fn put(world: &World, id: UploadId, number: u32, body: Bytes) -> Completed
 }
 
 async fn complete(world: &World, id: UploadId, parts: &[CompletedPart]) -> Result<ObjectInfo, ObjectError> {
-    world.objects.complete_upload(&world.bucket, &key("k"), id, parts, None, &Condition::Anything).await
+    complete_as(world, id, parts, DeclaredObject::default()).await.map_err(|error| match error {
+        CompletionError::Object(error) => error,
+        other => panic!("{other}"),
+    })
+}
+
+async fn complete_as(
+    world: &World,
+    id: UploadId,
+    parts: &[CompletedPart],
+    declared: DeclaredObject,
+) -> Result<ObjectInfo, CompletionError> {
+    world.objects.complete_upload(&world.bucket, &key("k"), id, parts, &declared, &Condition::Anything).await
+}
+
+/// An upload's options.
+fn options(algorithm: ChecksumAlgorithm, composite: bool) -> UploadOptions {
+    UploadOptions { algorithm: Some(algorithm), composite, ..UploadOptions::default() }
 }
 
 #[tokio::test]
@@ -85,24 +102,79 @@ async fn completions_that_lie_are_refused() {
     assert!(matches!(refused(vec![missing]).await, ObjectError::InvalidPart(3)));
     assert!(matches!(refused(vec![wrong]).await, ObjectError::InvalidPart(2)));
     assert!(matches!(refused(vec![small, last.clone()]).await, ObjectError::PartTooSmall { number: 1, .. }));
-    let sum = (ChecksumAlgorithm::Crc64Nvme, "AAAAAAAAAAA=".to_owned());
-    let (k, parts) = (key("k"), [last]);
-    let lied =
-        world.objects.complete_upload(&world.bucket, &k, id, &parts, Some(&sum), &Condition::Anything).await;
-    assert!(matches!(lied, Err(ObjectError::BadDigest(_))));
     assert!(world.objects.head(&world.bucket, &key("k")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_said_of_the_object_is_held_against_it() {
+    let world = World::new().await;
+    let id = begin(&world, UploadOptions::default()).await;
+    let parts = [put(&world, id, 1, pattern(PART, 1)).await, put(&world, id, 2, pattern(5, 2)).await];
+    let said = DeclaredObject::default;
+    let checksum = |algorithm: ChecksumAlgorithm, value: &str| Some((algorithm, value.to_owned()));
+    let (right, size) =
+        (ChecksumAlgorithm::Crc64Nvme.of(&[pattern(PART, 1), pattern(5, 2)].concat()), PART as u64 + 5);
+    let wrong = async |declared| complete_as(&world, id, &parts, declared).await.unwrap_err();
+    let error = wrong(DeclaredObject { size: Some(size - 1), ..said() }).await;
+    assert!(matches!(error, CompletionError::WrongSize { said, found } if said + 1 == found));
+    let error = wrong(DeclaredObject { composite: Some(true), ..said() }).await;
+    assert!(matches!(error, CompletionError::OtherType { composite: false }));
+    let lie = checksum(ChecksumAlgorithm::Crc64Nvme, "AAAAAAAAAAA=");
+    let error = wrong(DeclaredObject { checksum: lie, ..said() }).await;
+    assert!(matches!(error, CompletionError::Object(ObjectError::BadDigest(_))));
+    let other = checksum(ChecksumAlgorithm::Crc32, "AAAAAA==");
+    let error = wrong(DeclaredObject { checksum: other, ..said() }).await;
+    assert!(matches!(error, CompletionError::OtherAlgorithm { said: ChecksumAlgorithm::Crc32, .. }));
+    assert!(world.objects.head(&world.bucket, &key("k")).await.is_err());
+
+    let checksum = checksum(ChecksumAlgorithm::Crc64Nvme, &right);
+    let true_words = DeclaredObject { checksum, composite: Some(false), size: Some(size) };
+    let info = complete_as(&world, id, &parts, true_words.clone()).await.unwrap();
+    assert_eq!(complete_as(&world, id, &parts, true_words).await.unwrap(), info);
+    let error = wrong(DeclaredObject { size: Some(1), ..said() }).await;
+    assert!(matches!(error, CompletionError::WrongSize { .. }), "also of one completed before");
 }
 
 #[tokio::test]
 async fn composite_checksums_are_of_the_parts_checksums() {
     let world = World::new().await;
-    let options =
-        UploadOptions { algorithm: Some(ChecksumAlgorithm::Sha256), composite: true, ..Default::default() };
-    let id = begin(&world, options).await;
-    let parts = [put(&world, id, 1, pattern(PART, 1)).await, put(&world, id, 2, pattern(5, 2)).await];
+    let id = begin(&world, options(ChecksumAlgorithm::Sha256, true)).await;
+    let mut parts = Vec::new();
+    for (number, body) in [(1, pattern(PART, 1)), (2, pattern(5, 2))] {
+        let checksum = Some((ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha256.of(&body)));
+        parts.push(CompletedPart { checksum, ..put(&world, id, number, body).await });
+    }
+    let wrong = async |checksum| {
+        let parts = [parts[0].clone(), CompletedPart { checksum, ..parts[1].clone() }];
+        complete_as(&world, id, &parts, DeclaredObject::default()).await.unwrap_err()
+    };
+    let crc = ChecksumAlgorithm::Crc32;
+    assert!(matches!(wrong(None).await, CompletionError::ChecksumMissing { number: 2, .. }));
+    let lie = wrong(Some((ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha256.of(b"x")))).await;
+    assert!(matches!(lie, CompletionError::Object(ObjectError::InvalidPart(2))));
+    let other = wrong(Some((crc, crc.of(&pattern(5, 2))))).await;
+    assert!(matches!(other, CompletionError::PartDigest { number: 2, algorithm } if algorithm == crc));
     let info = complete(&world, id, &parts).await.unwrap();
     assert!(info.checksums.composite);
     assert!(info.checksums.values["SHA256"].ends_with("-2"));
+}
+
+#[tokio::test]
+async fn checksums_of_parts_are_verified_by_whatever_algorithm() {
+    for options in [UploadOptions::default(), options(ChecksumAlgorithm::Crc32, false)] {
+        let world = World::new().await;
+        let id = begin(&world, options).await;
+        let part = put(&world, id, 1, pattern(5, 1)).await;
+        let with = |algorithm: ChecksumAlgorithm, body: &[u8]| {
+            [CompletedPart { checksum: Some((algorithm, algorithm.of(body))), ..part.clone() }]
+        };
+        for algorithm in ChecksumAlgorithm::ALL {
+            let lie = with(algorithm, b"another body");
+            let refused = complete_as(&world, id, &lie, DeclaredObject::default()).await;
+            assert!(refused.is_err(), "{algorithm:?}");
+        }
+        complete(&world, id, &with(ChecksumAlgorithm::Sha1, &pattern(5, 1))).await.unwrap();
+    }
 }
 
 #[tokio::test]

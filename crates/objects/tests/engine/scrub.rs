@@ -7,7 +7,7 @@ use headwater_base::{Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_blob::{BLOCK_BYTES, BlobId, Blobs};
 use headwater_objects::{
-    Attributes, CompletedPart, Condition, ObjectOptions, Objects, ScrubOptions, UploadOptions,
+    Attributes, CompletedPart, Condition, DeclaredObject, ObjectOptions, Objects, ScrubOptions, UploadOptions,
 };
 use headwater_store::{Commit, Direction, Key, KeyRange, Kind, Store};
 
@@ -66,7 +66,10 @@ async fn parts_tell_the_object_they_belong_to() {
     let scrub = world.objects.scrub();
     assert_eq!(scrub.read_all().await.unwrap().damage[0].objects, ["bucket/k"]);
     let parts = [CompletedPart { number: 1, etag: part.etag, checksum: None }];
-    objects.complete_upload(bucket, &key("k"), upload, &parts, None, &Condition::Anything).await.unwrap();
+    objects
+        .complete_upload(bucket, &key("k"), upload, &parts, &DeclaredObject::default(), &Condition::Anything)
+        .await
+        .unwrap();
     assert_eq!(scrub.read_all().await.unwrap().damage[0].objects, ["bucket/k"]);
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use headwater_objects::{
-    Asked, Attributes, BucketEncryption, Condition, CustomerKey, DefaultAlgorithm, ObjectError, ObjectInfo,
-    SealedWith, UploadOptions,
+    Asked, Attributes, BucketEncryption, Condition, CustomerKey, DeclaredObject, DefaultAlgorithm,
+    ObjectError, ObjectInfo, SealedWith, UploadOptions,
 };
 
 use super::*;
@@ -197,7 +197,7 @@ async fn parts_are_sealed_each_with_a_key_of_its_own() {
         let nothing = Condition::Anything;
         let done = world
             .objects
-            .complete_upload(&world.bucket, &key("m"), id, &named, None, &nothing)
+            .complete_upload(&world.bucket, &key("m"), id, &named, &DeclaredObject::default(), &nothing)
             .await
             .unwrap();
         assert!(done.encryption.is_some());
@@ -238,7 +238,7 @@ async fn copies_are_sealed_anew_when_they_are_to_be_sealed_otherwise() {
             } else {
                 world
                     .objects
-                    .copy_sealed(&reader, bucket, &key("copy"), &sealing, attributes, &nothing)
+                    .copy_sealed(&reader, bucket, &key("copy"), (&sealing, None), attributes, &nothing)
                     .await
                     .unwrap()
             };

@@ -1,7 +1,7 @@
 //! The sweep: takes what nothing names, leaves what anything names or may come to.
 
 use headwater_base::Timestamp;
-use headwater_objects::{Attributes, Condition};
+use headwater_objects::{Attributes, Condition, UploadOptions};
 use headwater_store::Commit;
 
 use crate::{BIG, World, key, pattern};
@@ -82,6 +82,23 @@ async fn bodies_that_never_got_a_name_go() {
     drop(world.objects.stage_bytes(&world.bucket, pattern(BIG, 1), false).await.unwrap());
     world.sweep().await;
     assert_eq!(world.blobs.count(), 0);
+}
+
+#[tokio::test]
+async fn a_full_pass_goes_through_uploads_in_pages() {
+    let world = World::new().await;
+    // More references than are read at once, and some bodies behind them.
+    for n in 0..2100 {
+        let name = key(&format!("{n}"));
+        let options = UploadOptions::default();
+        world.objects.create_upload(&world.bucket, &name, Attributes::default(), options).await.unwrap();
+    }
+    drop(world.objects.stage_bytes(&world.bucket, pattern(BIG, 1), false).await.unwrap());
+    world.sweep().await;
+    assert_eq!((world.facts(0x0220).await, world.blobs.count()), (2100, 0), "those under way stay");
+    world.objects.delete_bucket(&world.bucket).await.unwrap();
+    world.sweep().await;
+    assert_eq!((world.facts(0x0220).await, world.facts(0x0224).await), (0, 0));
 }
 
 #[tokio::test]

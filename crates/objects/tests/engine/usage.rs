@@ -6,8 +6,8 @@ use std::sync::Arc;
 use headwater_base::{Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_objects::{
-    Attributes, BucketName, Bypass, CompletedPart, Condition, ObjectError, ObjectOptions, Objects, Quota,
-    Quotas, Removal, UploadOptions,
+    Attributes, BucketName, CompletedPart, Condition, DeclaredObject, ObjectError, ObjectOptions, Objects,
+    Quota, Quotas, Removal, UploadOptions,
 };
 use headwater_store::Commit;
 use headwater_work::Pass;
@@ -44,7 +44,7 @@ async fn the_books_follow_every_way_to_change_a_bucket() {
     world.copy(&big, "copy", Attributes::default()).await.unwrap();
     check(3, 2 + 2 * BIG as u64).await;
     let gone = [Removal::of(key("a")), Removal::of(key("nothing"))];
-    objects.delete_many(bucket, &gone, Bypass::Nothing).await.unwrap();
+    objects.delete_many(bucket, &gone).await.unwrap();
     objects.delete_if(bucket, &key("big"), &Condition::Present).await.unwrap();
     check(1, BIG as u64).await;
 
@@ -60,7 +60,10 @@ async fn the_books_follow_every_way_to_change_a_bucket() {
     part(upload, 2, 50).await;
     check(1, BIG as u64 + 250).await;
     let parts = [CompletedPart { number: 1, etag: first.etag, checksum: None }];
-    objects.complete_upload(bucket, &key("m"), upload, &parts, None, &Condition::Anything).await.unwrap();
+    objects
+        .complete_upload(bucket, &key("m"), upload, &parts, &DeclaredObject::default(), &Condition::Anything)
+        .await
+        .unwrap();
     check(2, BIG as u64 + 200).await;
     let upload = objects.create_upload(bucket, &key("m"), Attributes::default(), options()).await.unwrap();
     part(upload, 1, 70).await;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use headwater_base::Timestamp;
 use headwater_objects::{
-    Attributes, BucketLock, Bypass, CompletedPart, Condition, DefaultRetention, Deletion, ListQuery,
-    ListedVersion, ObjectError, ObjectInfo, ObjectLock, Period, Removal, Retention, RetentionMode,
+    Attributes, BucketLock, Bypass, CompletedPart, Condition, DeclaredObject, DefaultRetention, Deletion,
+    ListQuery, ListedVersion, ObjectError, ObjectInfo, ObjectLock, Period, Removal, Retention, RetentionMode,
     UploadOptions, VersionId, VersionQuery, Versioning,
 };
 use headwater_store::Commit;
@@ -227,7 +227,14 @@ async fn uploads_and_copies_are_versions() {
     let complete = async || {
         world
             .objects
-            .complete_upload(&world.bucket, &key("k"), id, &parts, None, &Condition::Anything)
+            .complete_upload(
+                &world.bucket,
+                &key("k"),
+                id,
+                &parts,
+                &DeclaredObject::default(),
+                &Condition::Anything,
+            )
             .await
             .unwrap()
     };
@@ -390,7 +397,7 @@ async fn many_deletes_tell_each_what_became_of_it() {
         removal("other", None),
         removal("never", Some(VersionId::NULL)),
     ];
-    let outcomes = world.objects.delete_many(&world.bucket, &gone, Bypass::Nothing).await.unwrap();
+    let outcomes = world.objects.delete_many(&world.bucket, &gone).await.unwrap();
     let removed = |version| Deletion { version: Some(version), marker: false };
     assert_eq!(*outcomes[0].as_ref().unwrap(), removed(versions[0]));
     assert_eq!(*outcomes[1].as_ref().unwrap(), removed(versions[1]));
@@ -459,7 +466,9 @@ async fn a_locked_version_stays_and_a_marker_hides_it() {
     let set = async |to, bypass| world.objects.set_retention(bucket, &k, Some(version), to, bypass).await;
     assert!(matches!(set(weaker, Bypass::Nothing).await, Err(ObjectError::Locked(_))));
     set(weaker, Bypass::Governance).await.unwrap();
-    set(retention(RetentionMode::Compliance, FAR), Bypass::Nothing).await.unwrap();
+    let strict = retention(RetentionMode::Compliance, FAR);
+    assert!(matches!(set(strict, Bypass::Nothing).await, Err(ObjectError::Locked(_))));
+    set(strict, Bypass::Governance).await.unwrap();
     for weaker in [None, retention(RetentionMode::Governance, FAR), retention(RetentionMode::Compliance, 1)] {
         assert!(matches!(set(weaker, Bypass::Governance).await, Err(ObjectError::Locked(_))));
     }
@@ -488,7 +497,10 @@ async fn new_versions_get_the_default_and_uploads_what_they_began_with() {
     let body = objects.stage_bytes(bucket, "part".into(), false).await.unwrap();
     let part = objects.put_part(bucket, &k, id, 1, &body).await.unwrap();
     let parts = [CompletedPart { number: 1, etag: part.etag, checksum: None }];
-    let info = objects.complete_upload(bucket, &k, id, &parts, None, &Condition::Anything).await.unwrap();
+    let info = objects
+        .complete_upload(bucket, &k, id, &parts, &DeclaredObject::default(), &Condition::Anything)
+        .await
+        .unwrap();
     assert_eq!(info.attributes.lock, own);
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_objects::{
-    Attributes, Bucket, Bypass, CompletedPart, Condition, ListQuery, Listed, ObjectError, UploadOptions,
-    VersionId, Versioning,
+    Attributes, Bucket, Bypass, CompletedPart, Condition, DeclaredObject, ListQuery, Listed, ObjectError,
+    UploadOptions, VersionId, Versioning,
 };
 use proptest::prelude::*;
 
@@ -135,8 +135,16 @@ impl Trial {
                 let staged = objects.stage_bytes(&handle, body.clone(), false).await.unwrap();
                 let part = objects.put_part(&handle, &name, id, 1, &staged).await.unwrap();
                 let parts = [CompletedPart { number: 1, etag: part.etag, checksum: None }];
-                let completed =
-                    objects.complete_upload(&handle, &name, id, &parts, None, &Condition::Anything).await;
+                let completed = objects
+                    .complete_upload(
+                        &handle,
+                        &name,
+                        id,
+                        &parts,
+                        &DeclaredObject::default(),
+                        &Condition::Anything,
+                    )
+                    .await;
                 self.model.add(k, completed.unwrap().version, Some(body));
             }
             Step::Copy { from, pick, to } => {

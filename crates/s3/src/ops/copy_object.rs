@@ -1,10 +1,11 @@
 //! CopyObject: the copy shares the source's body, and no byte moves, unless it is to be sealed otherwise
-//! than the source: then the bytes are opened and sealed anew.
+//! than the source, or to have a checksum that the source lacks: then the bytes are read and written anew.
 
 use std::sync::Arc;
 
 use headwater_objects::{
-    Asked, Attributes, Bucket, ObjectError, ObjectInfo, ObjectKey, VersionId, check_customer_key,
+    Asked, Attributes, Bucket, ChecksumAlgorithm, ObjectError, ObjectInfo, ObjectKey, VersionId,
+    check_customer_key,
 };
 use http::HeaderMap;
 use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource};
@@ -36,6 +37,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
     let unlocking = encryption::source_key(&headers, &arrival)?;
     let asked = encryption::asked(&headers, &arrival, &bucket)?;
     let sealing = codec.objects.sealing(&bucket, &asked).await?;
+    let algorithm = input.checksum_algorithm.as_ref();
+    let algorithm = algorithm.map(|name| convert::algorithm(name.as_str())).transpose()?;
     for _ in 0..SOURCE_TRIES_MAX {
         let read = codec.objects.head_version(source.bucket(), &source.key, source.version).await;
         let original = match read {
@@ -53,9 +56,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
             return Err(Refusal::precondition_failed());
         }
         if original.size > COPY_BYTES_MAX {
-            return Err(Refusal::invalid_request(
-                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
-            ));
+            return Err(too_large());
         }
         // A version that is named may come back as the newest.
         let is_same = source.bucket().incarnation == bucket.incarnation
@@ -70,7 +71,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
             source.standing.may_object("s3:GetObjectTagging", source.key.as_str(), source.version).await?;
             standing.may_new_object("s3:PutObjectTagging", key.as_str()).await?;
         }
-        let copied = if sealing.is_that_of(original.encryption.as_ref()) {
+        let is_shared = sealing.is_that_of(original.encryption.as_ref()) && has(&original, algorithm);
+        let copied = if is_shared {
             codec.objects.copy(source.bucket(), &original, &bucket, &key, attributes, &condition).await
         } else {
             let (from, version) = (source.bucket(), Some(original.version));
@@ -80,7 +82,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<CopyObjectInput>) -> 
                 Err(e) => return Err(e.into()),
             };
             reader.unlock(unlocking.as_ref())?;
-            codec.objects.copy_sealed(&reader, &bucket, &key, &sealing, attributes, &condition).await
+            let as_asked = (&sealing, algorithm);
+            codec.objects.copy_sealed(&reader, &bucket, &key, as_asked, attributes, &condition).await
         };
         match copied {
             Err(ObjectError::Contended) => {}
@@ -142,6 +145,19 @@ pub(crate) async fn source(
     payer::check(&standing, arrival, headers, &http::Uri::default())?;
     standing.may_object("s3:GetObject", key, version).await?;
     Ok(Source { standing, key: convert::key(key)?, version })
+}
+
+/// Whether a checksum by the algorithm asked for is there already.
+fn has(original: &ObjectInfo, algorithm: Option<ChecksumAlgorithm>) -> bool {
+    let checksums = &original.checksums;
+    algorithm.is_none_or(|a| !checksums.composite && checksums.values.contains_key(a.name()))
+}
+
+/// The refusal to copy so much at once.
+pub(crate) fn too_large() -> Refusal {
+    Refusal::invalid_request(format!(
+        "The specified copy source is larger than the maximum allowable size for a copy source: {COPY_BYTES_MAX}"
+    ))
 }
 
 /// What the copy carries: the source's, or what the request says in its place.

@@ -19,7 +19,7 @@ pub(crate) async fn call(
     let options = options(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
     let asked = encryption::asked(&headers, &arrival, &bucket)?;
     let sealing = codec.objects.sealing(&bucket, &asked).await?;
-    let options = UploadOptions { asked, ..options };
+    let options = UploadOptions { asked, initiator: Some(convert::initiator(&arrival)), ..options };
     let mut attributes =
         convert::attributes(&headers, input.content_type, input.metadata, input.tagging.as_deref())?;
     attributes.acl = acl::of_new_object(&arrival, &bucket, &headers)?;

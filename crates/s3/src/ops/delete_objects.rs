@@ -5,6 +5,7 @@ use s3s::dto::{self, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, Obj
 use s3s::{S3Request, S3Response};
 
 use super::delete_object::directory_buckets_only;
+use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::fault::Refusal;
 use crate::standing::Standing;
@@ -26,15 +27,15 @@ pub(crate) async fn call(
     if input.mfa.is_some() {
         return Err(Refusal::not_implemented("MFA delete"));
     }
-    let bypass = lock::bypass(&arrival, "*", input.bypass_governance_retention).await?;
+    let bypass = input.bypass_governance_retention;
     let (mut removals, mut errors) = (Vec::new(), Vec::new());
     for object in delete.objects {
-        match removal(&standing, &object).await {
+        match removal((&arrival, &standing), &object, bypass).await {
             Ok(removal) => removals.push(removal),
             Err(refusal) => errors.push(error(object.key, object.version_id, &refusal)),
         }
     }
-    let outcomes = codec.objects.delete_many(&bucket, &removals, bypass).await?;
+    let outcomes = codec.objects.delete_many(&bucket, &removals).await?;
     let mut deleted = Vec::new();
     for (removal, outcome) in removals.into_iter().zip(outcomes) {
         match outcome {
@@ -55,7 +56,12 @@ pub(crate) async fn call(
     }))
 }
 
-async fn removal(standing: &Standing, object: &ObjectIdentifier) -> Result<Removal, Refusal> {
+/// What is asked of one object, if the caller may.
+async fn removal(
+    (arrival, standing): (&Arrival, &Standing),
+    object: &ObjectIdentifier,
+    bypass: Option<bool>,
+) -> Result<Removal, Refusal> {
     if object.size.is_some() || object.last_modified_time.is_some() {
         return Err(directory_buckets_only());
     }
@@ -66,7 +72,8 @@ async fn removal(standing: &Standing, object: &ObjectIdentifier) -> Result<Remov
         Some("*") => Condition::Present,
         Some(etag) => Condition::Etag(etag.to_owned()),
     };
-    Ok(Removal { key: convert::key(&object.key)?, version, condition })
+    let bypass = lock::bypass(arrival, &object.key, bypass).await?;
+    Ok(Removal { key: convert::key(&object.key)?, version, condition, bypass })
 }
 
 /// What S3 says of one that is deleted: a marker that was made is not the version that was named.

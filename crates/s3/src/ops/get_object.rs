@@ -9,11 +9,12 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use headwater_objects::{ObjectError, ObjectInfo};
-use http::HeaderValue;
+use http::{HeaderValue, Uri};
 use s3s::dto::{self, GetObjectInput, GetObjectOutput, StreamingBlob};
 use s3s::stream::{ByteStream, RemainingLength};
 use s3s::{S3Request, S3Response, StdError};
 
+use crate::arrival::Arrival;
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, set_checksums};
 use crate::encryption;
@@ -23,6 +24,7 @@ use crate::{classes, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    check_overrides(&arrival, &request.uri)?;
     let customer = encryption::customer_key(&request.headers, &arrival)?;
     let input = request.input;
     let version = versions::asked(input.version_id.as_deref())?;
@@ -86,6 +88,18 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> A
     let mut headers = convert::kept_headers(info, &overridden);
     headers.extend(encryption::read(info.encryption.as_ref(), customer.as_ref()));
     Ok(S3Response::with_headers(output, headers))
+}
+
+/// Only who signs may have the answer say what it likes: else a link to a public object could be a page of
+/// somebody's making.
+pub(crate) fn check_overrides(arrival: &Arrival, uri: &Uri) -> Result<(), Refusal> {
+    let query = uri.query().unwrap_or_default();
+    if arrival.context.caller.is_anonymous() && query.split('&').any(|pair| pair.starts_with("response-")) {
+        return Err(Refusal::invalid_request(
+            "Request specific response headers cannot be used for anonymous GET requests.",
+        ));
+    }
+    Ok(())
 }
 
 /// How many tags an object has, if any.

@@ -4,17 +4,23 @@ use headwater_objects::check_customer_key;
 use s3s::dto::{HeadObjectInput, HeadObjectOutput};
 use s3s::{S3Request, S3Response};
 
-use super::get_object::{content_range, served};
+use super::get_object::{check_overrides, content_range, served};
 use crate::codec::{Answer, Circumstances, Codec};
 use crate::convert::{self, ReadConditions, set_checksums};
 use crate::encryption;
+use crate::keys;
 use crate::lock::set_lock;
 use crate::{classes, versions};
 
+/// Headers that a query may override, beside the type of the content.
+const OVERRIDDEN: [&str; 5] =
+    ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
+
 pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    check_overrides(&arrival, &request.uri)?;
     let customer = encryption::customer_key(&request.headers, &arrival)?;
-    let input = request.input;
+    let (input, uri) = (request.input, request.uri);
     let version = versions::asked(input.version_id.as_deref())?;
     let key = convert::key(&input.key)?;
     let info = versions::info(&codec.objects, &bucket, &key, version).await?;
@@ -61,14 +67,9 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<HeadObjectInput>) -> 
     }
     let mut headers = convert::kept_headers(&info, &[]);
     headers.extend(encryption::read(info.encryption.as_ref(), customer.as_ref()));
-    let overrides = [
-        ("cache-control", &input.response_cache_control),
-        ("content-disposition", &input.response_content_disposition),
-        ("content-encoding", &input.response_content_encoding),
-        ("content-language", &input.response_content_language),
-    ];
-    for (name, value) in overrides {
-        if let Some(value) = value.as_ref().and_then(|value| value.parse().ok()) {
+    for name in OVERRIDDEN {
+        let value = keys::query(&uri, &format!("response-{name}"));
+        if let Some(value) = value.and_then(|value| value.parse().ok()) {
             headers.insert(name, value);
         }
     }

@@ -2,8 +2,8 @@
 
 use headwater_objects::{ListQuery, UploadInfo, UploadQuery, UploadedEntry};
 use s3s::dto::{
-    ChecksumAlgorithm, CommonPrefix, EncodingType, Initiator, ListMultipartUploadsInput,
-    ListMultipartUploadsOutput, MultipartUpload, Owner, StorageClass,
+    ChecksumAlgorithm, CommonPrefix, EncodingType, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+    MultipartUpload, Owner, StorageClass,
 };
 use s3s::{S3Request, S3Response};
 
@@ -69,7 +69,7 @@ fn upload(info: &UploadInfo, encoded: bool, owner: &Owner) -> MultipartUpload {
         key: Some(convert::listed(info.key.as_str(), encoded)),
         upload_id: Some(info.id.to_string()),
         initiated: Some(convert::time(info.initiated)),
-        initiator: Some(Initiator { display_name: None, id: owner.id.clone() }),
+        initiator: Some(convert::initiator_to_xml(info, owner)),
         owner: Some(owner.clone()),
         storage_class: Some(StorageClass::from_static(info.attributes.storage_class.name())),
         checksum_algorithm: options.algorithm.map(|a| ChecksumAlgorithm::from_static(a.name())),

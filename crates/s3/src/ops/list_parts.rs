@@ -1,7 +1,7 @@
 //! ListParts: what of an upload is here.
 
 use headwater_objects::PartInfo;
-use s3s::dto::{ChecksumAlgorithm, Initiator, ListPartsInput, ListPartsOutput, Part, StorageClass};
+use s3s::dto::{ChecksumAlgorithm, ListPartsInput, ListPartsOutput, Part, StorageClass};
 use s3s::{S3Request, S3Response};
 
 use crate::codec::{Answer, Circumstances, Codec};
@@ -23,7 +23,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<ListPartsInput>) -> A
         bucket: Some(bucket.name.to_string()),
         key: Some(key.to_string()),
         upload_id: Some(id.to_string()),
-        initiator: Some(Initiator { display_name: None, id: owner.id.clone() }),
+        initiator: Some(convert::initiator_to_xml(&upload, &owner)),
         owner: Some(owner),
         storage_class: Some(StorageClass::from_static(upload.attributes.storage_class.name())),
         abort_date: end.as_ref().map(|end| convert::time(end.at)),

@@ -1,6 +1,6 @@
 //! UploadPart.
 
-use headwater_objects::{ChecksumAlgorithm, PART_NUMBER_MAX, PartInfo, UploadInfo};
+use headwater_objects::{ChecksumAlgorithm, PART_NUMBER_MAX, PartInfo, UploadInfo, UploadOptions};
 use s3s::dto::{UploadPartInput, UploadPartOutput};
 use s3s::{S3Request, S3Response};
 
@@ -19,6 +19,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<UploadPartInput>) -> 
     let named = input.checksum_algorithm.as_ref().map(|a| a.as_str());
     let mut declared = Declared::read(&headers, input.content_length, input.content_md5, checksum, named)?;
     let upload = codec.objects.upload(&bucket, &key, id).await?;
+    check_algorithm(&upload.options, declared.algorithm())?;
     declared.also(upload.options.algorithm);
     let customer = encryption::customer_key(&headers, &arrival)?;
     let sealing = codec.objects.sealing_of_part(&upload, customer.as_ref()).map_err(encryption::of_part)?;
@@ -39,6 +40,26 @@ pub(crate) fn number(asked: i32) -> Result<u32, Refusal> {
     })
 }
 
+/// The parts of an upload are checked by its algorithm; who wants a checksum of checksums sends each.
+fn check_algorithm(upload: &UploadOptions, sent: Option<ChecksumAlgorithm>) -> Result<(), Refusal> {
+    match (upload.algorithm, sent) {
+        (Some(expected), Some(sent)) if expected != sent => {
+            Err(other_algorithm(expected.name(), sent.name()))
+        }
+        (Some(expected), None) if upload.composite => Err(other_algorithm(expected.name(), "null")),
+        _ => Ok(()),
+    }
+}
+
+/// The refusal of a checksum by another algorithm than the upload's.
+pub(crate) fn other_algorithm(expected: &str, actual: &str) -> Refusal {
+    Refusal::invalid_request(format!(
+        "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+        expected.to_lowercase(),
+        actual.to_lowercase()
+    ))
+}
+
 /// The checksums of a part that its uploader is told: those the upload is about.
 pub(crate) fn told(part: &PartInfo, upload: &UploadInfo) -> std::collections::BTreeMap<String, String> {
     let algorithm = upload.options.algorithm.unwrap_or(ChecksumAlgorithm::Crc64Nvme);
@@ -49,6 +70,22 @@ pub(crate) fn told(part: &PartInfo, upload: &UploadInfo) -> std::collections::BT
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_checked_by_their_uploads_algorithm() {
+        use ChecksumAlgorithm::{Crc32, Sha1};
+        let check = |algorithm, composite, sent| {
+            let options = UploadOptions { algorithm, composite, ..UploadOptions::default() };
+            check_algorithm(&options, sent).is_ok()
+        };
+        assert!(check(None, false, None) && check(None, false, Some(Sha1)));
+        assert!(check(Some(Sha1), true, Some(Sha1)) && check(Some(Crc32), false, Some(Crc32)));
+        assert!(check(Some(Crc32), false, None), "of a full object, the node takes it");
+        assert!(!check(Some(Sha1), true, Some(Crc32)) && !check(Some(Crc32), false, Some(Sha1)));
+        assert!(!check(Some(Sha1), true, None));
+    }
+
     #[test]
     fn part_numbers_have_bounds() {
         assert_eq!(super::number(1).unwrap(), 1);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use headwater_objects::ObjectError;
+use headwater_objects::{ObjectError, PART_BYTES_MAX};
 use s3s::dto::{self, CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
 use s3s::{S3Request, S3Response};
 
@@ -68,11 +68,14 @@ pub(crate) async fn call(
     Ok(S3Response::with_headers(output, headers))
 }
 
-/// The bytes that `x-amz-copy-source-range` names: `bytes=first-last`, both within the source.
+/// The bytes that are copied, no more than a part may have.
 fn range(header: Option<&str>, size: u64) -> Result<std::ops::Range<u64>, Refusal> {
-    let Some(header) = header else {
-        return Ok(0..size);
-    };
+    let range = header.map_or(Ok(0..size), |header| named_range(header, size))?;
+    if range.end - range.start > PART_BYTES_MAX { Err(copy_object::too_large()) } else { Ok(range) }
+}
+
+/// The bytes that `x-amz-copy-source-range` names: `bytes=first-last`, both within the source.
+fn named_range(header: &str, size: u64) -> Result<std::ops::Range<u64>, Refusal> {
     match dto::Range::parse(header) {
         Ok(dto::Range::Int { first, last: Some(last) }) if last < size => Ok(first..last + 1),
         Ok(dto::Range::Int { last: Some(_), .. }) => Err(Refusal::invalid_argument(format!(
@@ -96,5 +99,14 @@ mod tests {
         for bad in ["bytes=2-10", "bytes=2-", "bytes=-3", "2-3"] {
             assert_eq!(range(Some(bad), 10).unwrap_err().code, "InvalidArgument", "{bad}");
         }
+    }
+
+    #[test]
+    fn copied_parts_are_no_larger_than_others() {
+        let most = 5 << 30;
+        assert_eq!(range(None, most).unwrap(), 0..most);
+        assert_eq!(range(Some("bytes=1-5368709120"), most + 1).unwrap(), 1..most + 1);
+        assert_eq!(range(None, most + 1).unwrap_err().code, "InvalidRequest");
+        assert_eq!(range(Some("bytes=0-5368709120"), most + 1).unwrap_err().code, "InvalidRequest");
     }
 }

@@ -115,7 +115,7 @@ fn request(text: &str) -> VerifiedRequest {
         invocation_id: None,
         body_sha256: [0; 32],
         source_ip: "127.0.0.1".into(),
-        secure: false,
+        tls: None,
         authority: Arc::new(OwnersOnly),
     };
     let body = body.strip_suffix('\n').unwrap_or(body);
