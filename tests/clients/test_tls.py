@@ -141,6 +141,28 @@ def test_policies_may_ask_for_tls(node, secure, unique):
                 s3.put_object(Bucket=bucket, Key="k", Body=b"x")
 
 
+@pytest.mark.parametrize("least, refused", [("1.2", False), ("1.3", False), ("1.4", True)])
+def test_policies_may_ask_for_a_version_of_tls(secure, bucket, least, refused):
+    s3 = secure.client("s3")
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/versions/*",
+        "Condition": {"NumericLessThan": {"s3:TlsVersion": least}},
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    try:
+        if refused:
+            with pytest.raises(botocore.exceptions.ClientError) as error:
+                s3.put_object(Bucket=bucket, Key="versions/k", Body=b"x")
+            assert error.value.response["Error"]["Code"] == "AccessDenied"
+        else:
+            s3.put_object(Bucket=bucket, Key="versions/k", Body=b"x")
+    finally:
+        s3.delete_bucket_policy(Bucket=bucket)
+
+
 def test_every_service_answers_over_tls(secure):
     assert secure.client("sts").get_caller_identity()["Account"] == ALICE.account
     assert secure.client("kinesis").list_streams()["StreamNames"] == []

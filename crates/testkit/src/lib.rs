@@ -52,7 +52,7 @@ pub fn context_of(account: AccountId) -> Context {
         invocation_id: None,
         body_sha256: [0; 32],
         source_ip: "127.0.0.1".into(),
-        secure: false,
+        tls: None,
         authority: Arc::new(AllowAll),
     }
 }

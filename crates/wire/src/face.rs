@@ -88,8 +88,8 @@ pub struct Context {
     pub body_sha256: [u8; 32],
     /// The client's address, without port.
     pub source_ip: Arc<str>,
-    /// Whether it came over TLS (`aws:SecureTransport`).
-    pub secure: bool,
+    /// The version of TLS it came over (`s3:TlsVersion`), if it did (`aws:SecureTransport`): `1.2`, `1.3`.
+    pub tls: Option<&'static str>,
     /// Asks whether the caller may.
     pub authority: Arc<dyn Authority>,
 }

@@ -275,7 +275,7 @@ mod tests {
             invocation_id: None,
             body_sha256: [0; 32],
             source_ip: "127.0.0.1".into(),
-            secure: false,
+            tls: None,
             authority: Arc::new(OnlyGreet),
         };
         let body = RawBody::Whole(Bytes::copy_from_slice(body));

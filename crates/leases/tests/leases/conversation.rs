@@ -125,7 +125,7 @@ impl Conversation {
             invocation_id: None,
             body_sha256,
             source_ip: "127.0.0.1".into(),
-            secure: false,
+            tls: None,
             authority: Arc::new(Own),
         };
         VerifiedRequest { head, body: RawBody::Whole(body.to_owned().into()), context }

@@ -68,8 +68,8 @@ pub(super) struct Arrival {
     pub(super) request_id: Arc<str>,
     pub(super) time: Timestamp,
     pub(super) source_ip: Arc<str>,
-    /// Whether it came over TLS.
-    pub(super) secure: bool,
+    /// The version of TLS it came over, if it did.
+    pub(super) tls: Option<&'static str>,
 }
 
 impl Admission {
@@ -289,7 +289,7 @@ impl Admission {
             invocation_id: invocation_id.filter(|id| (1..=128).contains(&id.len())).map(Into::into),
             body_sha256,
             source_ip: arrival.source_ip,
-            secure: arrival.secure,
+            tls: arrival.tls,
             authority: self.authority.clone(),
         }
     }

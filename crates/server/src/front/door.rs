@@ -59,13 +59,13 @@ pub(super) struct Peer {
     pub(super) addr: SocketAddr,
     /// Its address without the port, as requests tell it.
     ip: Arc<str>,
-    /// Over TLS.
-    pub(super) secure: bool,
+    /// The version of TLS that is spoken with it, if any.
+    pub(super) tls: Option<&'static str>,
 }
 
 impl Peer {
-    pub(super) fn new(addr: SocketAddr, secure: bool) -> Self {
-        Self { addr, ip: addr.ip().to_string().into(), secure }
+    pub(super) fn new(addr: SocketAddr, tls: Option<&'static str>) -> Self {
+        Self { addr, ip: addr.ip().to_string().into(), tls }
     }
 }
 
@@ -125,7 +125,7 @@ impl Door {
             request_id: self.seams.chance.uuid().to_string().into(),
             time: self.seams.clock.now(),
             source_ip: from.ip.clone(),
-            secure: from.secure,
+            tls: from.tls,
         };
         let line = Line {
             method: request.method().clone(),

@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::door::{Door, Peer};
-use super::tls::Tls;
+use super::tls::{self, Tls};
 
 /// How long a client may take to send a request's head.
 const HEAD_MAX: Duration = Duration::from_secs(30);
@@ -139,14 +139,17 @@ struct Host {
 impl Host {
     async fn connection(&self, stream: TcpStream, addr: SocketAddr) {
         let Some(tls) = &self.tls else {
-            return self.speak(stream, Peer::new(addr, false)).await;
+            return self.speak(stream, Peer::new(addr, None)).await;
         };
         let shaken = tokio::select! {
             shaken = tls.accept(stream) => shaken,
             () = self.door.work.stopping() => return,
         };
         match shaken {
-            Ok(stream) => self.speak(stream, Peer::new(addr, true)).await,
+            Ok(stream) => {
+                let version = tls::version(&stream);
+                self.speak(stream, Peer::new(addr, Some(version))).await;
+            }
             Err(error) => {
                 metrics::counter!("headwater_failed_handshakes_total").increment(1);
                 tracing::debug!(peer = %addr, %error, "a TLS handshake failed");

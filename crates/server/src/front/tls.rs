@@ -24,7 +24,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
-use rustls::{Error as RustlsError, InconsistentKeys};
+use rustls::{Error as RustlsError, InconsistentKeys, ProtocolVersion};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -121,6 +121,15 @@ impl Tls {
         };
         let done = self.clock.timeout(HANDSHAKE_MAX, handshake).await;
         done.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// The version that was agreed on, as policies name it.
+pub(super) fn version(stream: &TlsStream<TcpStream>) -> &'static str {
+    match stream.get_ref().1.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "1.3",
+        // The library speaks no older one.
+        _ => "1.2",
     }
 }
 
