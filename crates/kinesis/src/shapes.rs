@@ -6,7 +6,7 @@ mod settings;
 
 use std::collections::BTreeMap;
 
-use headwater_streams::PartitionKey;
+use headwater_streams::{PartitionKey, Share};
 use headwater_wire::{Blob, EpochTime};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -345,6 +345,9 @@ pub(crate) struct GetRecordsOutput {
     pub(crate) millis_behind_latest: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) child_shards: Option<Vec<ChildShard>>,
+    /// The memory it holds until the client has it.
+    #[serde(skip)]
+    pub(crate) share: Option<Share>,
 }
 
 #[derive(Debug, Serialize)]

@@ -14,6 +14,8 @@ use headwater_work::{Running, Work};
 use crate::cache::Cache;
 use crate::changes::Changes;
 use crate::fanout::Fanout;
+use crate::memory::Memory;
+use crate::read::ANSWERS_BYTES_MAX;
 use crate::retention::Trimmer;
 use crate::token::Sealer;
 use crate::{Stream, StreamError, StreamKey, records};
@@ -33,6 +35,8 @@ pub struct Streams {
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) trimmer: Running,
     pub(crate) fanout: Arc<Fanout>,
+    /// Memory for the answers to reads.
+    pub(crate) answers: Memory,
     pub(crate) work: Work,
 }
 
@@ -47,6 +51,7 @@ impl Streams {
             sealer: Arc::new(Sealer::new(store.as_ref(), seams.chance.clone())),
             trimmer: work.reconcile(trimmer, TRIM_EVERY),
             fanout: Arc::new(Fanout::new()),
+            answers: Memory::new(ANSWERS_BYTES_MAX),
             work: work.clone(),
             store,
             seams,

@@ -22,12 +22,10 @@ use std::time::Duration;
 
 use headwater_base::Timestamp;
 use headwater_store::{Watch, WatchTarget};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::memory::{Memory, RECORD_FRAME_BYTES, Share};
 use crate::records::ShardRow;
-use crate::{
-    Consumer, ConsumerError, Shard, ShardRead, Stream, StreamError, StreamKey, StreamRecord, Streams,
-};
+use crate::{Consumer, ConsumerError, Shard, ShardRead, Stream, StreamError, StreamKey, Streams};
 use claims::{Claim, Claims};
 
 /// How long a subscription lasts.
@@ -56,23 +54,17 @@ pub const SCARCE_EVENT_BYTES_MAX: usize = 16 << 10;
 const EVENT_RECORDS_MAX: usize = 2000;
 const SCARCE_EVENT_RECORDS_MAX: usize = 64;
 
-/// What a record takes in an event beside its data and its key, at most: names, its number, its time.
-const RECORD_FRAME_BYTES: usize = 192;
-
-/// The unit in which memory for events is given out.
-const PERMIT_BYTES: usize = 1024;
-
 /// What every subscription of a node shares.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     claims: Arc<Claims>,
-    /// Memory for events, in [`PERMIT_BYTES`].
-    memory: Arc<Semaphore>,
+    /// Memory for events.
+    memory: Memory,
 }
 
 impl Fanout {
     pub(crate) fn new() -> Self {
-        Self { claims: Arc::default(), memory: Arc::new(Semaphore::new(FANOUT_BYTES_MAX / PERMIT_BYTES)) }
+        Self { claims: Arc::default(), memory: Memory::new(FANOUT_BYTES_MAX) }
     }
 
     /// Ends every subscription of a consumer that is no more.
@@ -82,45 +74,10 @@ impl Fanout {
 
     /// How many records, and bytes of them, the next event may have, and the memory for it.
     fn room(&self) -> (usize, usize, Share) {
-        match self.take(EVENT_BYTES_MAX.div_ceil(3) * 4 + EVENT_RECORDS_MAX * RECORD_FRAME_BYTES) {
-            Some(permit) => (EVENT_RECORDS_MAX, EVENT_BYTES_MAX, Share(Some(permit))),
-            None => (SCARCE_EVENT_RECORDS_MAX, SCARCE_EVENT_BYTES_MAX, Share(None)),
+        match self.memory.take(EVENT_BYTES_MAX.div_ceil(3) * 4 + EVENT_RECORDS_MAX * RECORD_FRAME_BYTES) {
+            Some(share) => (EVENT_RECORDS_MAX, EVENT_BYTES_MAX, share),
+            None => (SCARCE_EVENT_RECORDS_MAX, SCARCE_EVENT_BYTES_MAX, Share::nothing()),
         }
-    }
-
-    /// Makes a share as large as its event: gives back what that does not need, or takes what it needs beside,
-    /// if there is as much.
-    fn fit(&self, share: &mut Share, bytes: usize) {
-        let (held, wanted) = (share.permits(), bytes.div_ceil(PERMIT_BYTES));
-        match &mut share.0 {
-            Some(permit) if wanted <= held => drop(permit.split(held - wanted)),
-            Some(permit) => {
-                if let Some(more) = self.take((wanted - held) * PERMIT_BYTES) {
-                    permit.merge(more);
-                }
-            }
-            None => share.0 = self.take(bytes),
-        }
-    }
-
-    fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).ok()?;
-        self.memory.clone().try_acquire_many_owned(permits).ok()
-    }
-}
-
-/// About how many bytes a record takes in an event, in the wider of the protocols: JSON.
-fn sent_bytes(record: &StreamRecord) -> usize {
-    record.data.len().div_ceil(3) * 4 + record.partition_key.len() + RECORD_FRAME_BYTES
-}
-
-/// An event's share of the memory for events: keep it as long as the event's bytes.
-#[derive(Debug)]
-pub struct Share(Option<OwnedSemaphorePermit>);
-
-impl Share {
-    fn permits(&self) -> usize {
-        self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 }
 
@@ -244,7 +201,7 @@ impl Subscription {
         let read = self.streams.read(shard, self.next, records_max, bytes_max).await;
         let read = read.map_err(|error| if matches!(error, StreamError::Gone) { gone() } else { error })?;
         let is_last = shard.closed_at.is_some_and(|closed| read.next >= closed);
-        self.streams.fanout.fit(&mut share, read.records.iter().map(sent_bytes).sum());
+        self.streams.fanout.memory.fit(&mut share, &read.records);
         let time = self.streams.seams.clock.now();
         Ok(Pushed { shard: shard.index, is_last, read, time, share, stream })
     }

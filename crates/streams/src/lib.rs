@@ -21,6 +21,7 @@ mod engine;
 mod error;
 mod fanout;
 mod lifecycle;
+mod memory;
 mod name;
 mod policies;
 mod put;
@@ -40,10 +41,12 @@ pub use engine::Streams;
 pub use error::StreamError;
 pub use fanout::{
     EVENT_BYTES_MAX, FANOUT_BYTES_MAX, HEARTBEAT_EVERY, Pushed, RESUBSCRIBE_MIN, SCARCE_EVENT_BYTES_MAX,
-    SUBSCRIPTION_LIFETIME, SUBSCRIPTIONS_MAX, Share, Subscription,
+    SUBSCRIPTION_LIFETIME, SUBSCRIPTIONS_MAX, Subscription,
 };
+pub use memory::Share;
 pub use name::{ConsumerName, StreamKey, StreamName};
 pub use policies::POLICY_BYTES_MAX;
+pub use read::{ANSWERS_BYTES_MAX, PAGE_BYTES_MAX};
 pub use reshard::{SCALES_MAX, Scaled};
 pub use sequence::{SequenceNumber, SequenceText};
 pub use stream::{

@@ -7,10 +7,23 @@ use headwater_base::Timestamp;
 use headwater_store::{Bounds, LogId, StoreError, StoredBatch};
 use headwater_work::Work;
 
+use crate::memory::{RECORD_FRAME_BYTES, Share};
 use crate::{PartitionKey, Shard, ShardRead, StreamError, StreamRecord, Streams, batch};
 
 /// Reads from this size on, more than an event of a subscription has, are taken apart on the blocking pool.
 const GATHERED_ASIDE_BYTES_MIN: usize = 1 << 20;
+
+/// The most bytes of data in a page that a client reads; more only if one record alone is larger.
+pub const PAGE_BYTES_MAX: usize = 10 << 20;
+
+/// The same when there is no memory for such a page, and when there is for no page at all.
+const SHORT_PAGE_BYTES_MAX: usize = 1 << 20;
+const SCARCE_PAGE_BYTES_MAX: usize = 64 << 10;
+const SCARCE_PAGE_RECORDS_MAX: usize = 500;
+
+/// The most bytes of pages that clients have not taken yet, as they are sent; more only for one scarce page, or one
+/// record, to each request.
+pub const ANSWERS_BYTES_MAX: usize = if cfg!(test) { 40 << 20 } else { 1 << 30 };
 
 /// What a reader is behind at least while anything is left: zero tells it that nothing is.
 const BEHIND_MIN: Duration = Duration::from_millis(1);
@@ -40,6 +53,35 @@ impl Streams {
         let now = self.seams.clock.now();
         let gather = move || gathered.gather(&batches, &bounds, now);
         if bytes < GATHERED_ASIDE_BYTES_MIN { gather() } else { Work::blocking(gather).await }
+    }
+
+    /// Reads a page of a shard for a client: as [`Streams::read`] does, up to `max_records` records and
+    /// [`PAGE_BYTES_MAX`] of data, or less while clients have not taken [`ANSWERS_BYTES_MAX`] of pages; and the
+    /// page's share of these, to be kept until the client has it.
+    ///
+    /// # Errors
+    /// Those of [`Streams::read`].
+    pub async fn read_page(
+        &self,
+        shard: &Shard,
+        from: i64,
+        max_records: usize,
+    ) -> Result<(ShardRead, Share), StreamError> {
+        let (records, bytes, mut share) = self.room(max_records);
+        let read = self.read(shard, from, records, bytes).await?;
+        self.answers.fit(&mut share, &read.records);
+        Ok((read, share))
+    }
+
+    /// How many records, and bytes of them, the next page may have, and the memory for it.
+    fn room(&self, max_records: usize) -> (usize, usize, Share) {
+        for bytes in [PAGE_BYTES_MAX, SHORT_PAGE_BYTES_MAX] {
+            let sent = bytes.div_ceil(3) * 4 + max_records * RECORD_FRAME_BYTES;
+            if let Some(share) = self.answers.take(sent) {
+                return (max_records, bytes, share);
+            }
+        }
+        (max_records.min(SCARCE_PAGE_RECORDS_MAX), SCARCE_PAGE_BYTES_MAX, Share::nothing())
     }
 
     /// The first offset appended at or after `time`; the end if none was.

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::event_stream::Message;
 use crate::{Access, Codec, Context, Fault};
 
-/// Something kept until an event's bytes have left for the client, such as its share of a budget.
+/// Something kept until an event's (or an answer's) bytes have left for the client, such as its share of a budget.
 pub type Hold = Box<dyn Any + Send + Sync>;
 
 /// One event.
@@ -97,8 +97,13 @@ fn message(
     })?;
     Ok(match hold {
         None => frame.into(),
-        Some(hold) => Bytes::from_owner(Held { frame, _hold: hold }),
+        Some(hold) => held(frame.into(), hold),
     })
+}
+
+/// The same bytes, which keep `hold` as long as any of them is kept.
+pub fn held(bytes: Bytes, hold: Hold) -> Bytes {
+    Bytes::from_owner(Held { bytes, _hold: hold })
 }
 
 fn exception(codec: Codec, fault: &Fault) -> Bytes {
@@ -112,15 +117,15 @@ fn exception(codec: Codec, fault: &Fault) -> Bytes {
     frame.unwrap_or_default().into()
 }
 
-/// A frame and what is kept as long as it is.
+/// Bytes and what is kept as long as they are.
 struct Held {
-    frame: Vec<u8>,
+    bytes: Bytes,
     _hold: Hold,
 }
 
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
-        &self.frame
+        &self.bytes
     }
 }
 

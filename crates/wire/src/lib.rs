@@ -18,7 +18,7 @@ pub mod sigv4;
 mod value;
 
 pub use codec::Codec;
-pub use events::{Emission, Emissions, EventOperation, Hold};
+pub use events::{Emission, Emissions, EventOperation, Hold, held};
 pub use face::{
     Access, Answer, AnswerBody, Authority, Context, Face, OperationRow, Outcome, RawBody, Secret,
     VerifiedRequest,

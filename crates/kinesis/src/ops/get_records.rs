@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headwater_streams::{Shard, ShardRead, Stream, StreamError};
-use headwater_wire::{Access, Codec, Context, Fault, Operation};
+use headwater_wire::{Access, Codec, Context, Fault, Operation, held};
 use headwater_work::Work;
 
 use crate::checks::Checks;
@@ -11,7 +11,6 @@ use crate::shapes::{GetRecordsInput, GetRecordsOutput, RecordOutput};
 use crate::{State, convert, fault, target};
 
 const RECORDS_MAX: usize = 10_000;
-const BYTES_MAX: usize = 10 << 20;
 
 pub(crate) struct GetRecords;
 
@@ -59,22 +58,25 @@ impl Operation<State> for GetRecords {
             return Err(fault::rate_exceeded(&key, shard));
         }
         let limit = input.limit.map_or(RECORDS_MAX, |limit| limit as usize);
-        let read = state.streams.read(shard, cursor.offset, limit, BYTES_MAX).await;
-        let read = read.map_err(|error| fault::of(&key, error))?;
+        let read = state.streams.read_page(shard, cursor.offset, limit).await;
+        let (read, share) = read.map_err(|error| fault::of(&key, error))?;
         if limited {
             let bytes = read.records.iter().map(|r| r.data.len() + r.partition_key.len()).sum();
             state.limits.note_read(&stream, shard, bytes, cx.time);
         }
-        answer(state, cx, &stream, shard, read).await
+        let output = answer(state, cx, &stream, shard, read).await?;
+        Ok(GetRecordsOutput { share: Some(share), ..output })
     }
 
     /// Large answers are written on the blocking pool: ten mebibytes take milliseconds, and whoever reads a
     /// backlog would have the requests of all others wait that long, again and again.
-    async fn encode(codec: Codec, output: GetRecordsOutput) -> Result<Bytes, Fault> {
-        match answer_bytes(&output) {
+    async fn encode(codec: Codec, mut output: GetRecordsOutput) -> Result<Bytes, Fault> {
+        let share = output.share.take();
+        let body = match answer_bytes(&output) {
             bytes @ 0..WRITTEN_ASIDE_BYTES_MIN => codec.encode_within(&output, bytes),
             bytes => Work::blocking(move || codec.encode_within(&output, bytes)).await,
-        }
+        };
+        Ok(held(body?, Box::new(share)))
     }
 }
 
@@ -120,5 +122,6 @@ async fn answer(
         millis_behind_latest: u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX),
         records: read.records.into_iter().map(|record| convert::record(shard, record, encryption)).collect(),
         next_shard_iterator,
+        share: None,
     })
 }

@@ -9,6 +9,7 @@ use headwater_store::memory;
 use proptest::prelude::*;
 
 use super::*;
+use crate::memory::sent_bytes;
 use crate::{HashKey, NewRecord, NewStream, Placed, StreamName};
 
 const START: Timestamp = Timestamp::from_ms(1_700_000_000_000);
@@ -163,6 +164,32 @@ async fn read_all(streams: &Streams, stream: &Stream) -> Vec<Bytes> {
             return all;
         }
     }
+}
+
+#[tokio::test]
+async fn pages_that_nobody_takes_make_the_next_ones_smaller() {
+    let Node { streams, .. } = node();
+    let stream = streams.create(&key("a"), new(1)).await.unwrap();
+    let data = Bytes::from(vec![7; 16 << 10]);
+    for _ in 0..7 {
+        let records: Vec<_> = (0..100).map(|_| record("k", data.clone())).collect();
+        streams.put(&stream, records, None).await.unwrap();
+    }
+    let shard = stream.shard(0).unwrap();
+    let (mut untaken, mut pages, mut sent) = (Vec::new(), Vec::new(), 0);
+    while pages.last() != Some(&3) {
+        let (read, share) = streams.read_page(shard, 0, 10_000).await.unwrap();
+        pages.push(read.records.len());
+        sent += if pages.last() == Some(&3) { 0 } else { read.records.iter().map(sent_bytes).sum() };
+        untaken.push(share);
+    }
+    pages.dedup();
+    assert_eq!(pages, [600, 63, 3], "ten mebibytes of whole commits, one mebibyte, and 64 KiB");
+    assert!(sent <= ANSWERS_BYTES_MAX && sent > ANSWERS_BYTES_MAX * 9 / 10, "{sent}");
+    untaken.clear();
+    let (read, _share) = streams.read_page(shard, 0, 10_000).await.unwrap();
+    assert_eq!(read.records.len(), 600, "memory given back is used again");
+    assert_eq!(streams.read_page(shard, 0, 5).await.unwrap().0.records.len(), 5);
 }
 
 #[tokio::test]
