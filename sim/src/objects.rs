@@ -18,8 +18,8 @@ use bytes::Bytes;
 use headwater_base::{Seams, Timestamp};
 use headwater_blob::memory::MemoryBlobs;
 use headwater_objects::{
-    Attributes, Bucket, BucketName, CompletedPart, Condition, ListQuery, ObjectError, ObjectInfo, ObjectKey,
-    Objects, UploadOptions, UploadQuery,
+    Attributes, Bucket, BucketName, CompletedPart, CompletionError, Condition, DeclaredObject, ListQuery,
+    ObjectError, ObjectInfo, ObjectKey, Objects, UploadOptions, UploadQuery,
 };
 use headwater_store::layered::Layered;
 use headwater_store::{Direction, Key, KeyRange, Kind, Store};
@@ -191,8 +191,12 @@ impl World {
                 return Ok(false);
             }
             let parts = [CompletedPart { number: 1, etag: part.etag, checksum: None }];
-            objects.complete_upload(&bucket, &name, id, &parts, None, &Condition::Anything).await?;
-            Ok(true)
+            let said = DeclaredObject::default();
+            match objects.complete_upload(&bucket, &name, id, &parts, &said, &Condition::Anything).await {
+                Ok(_) => Ok(true),
+                Err(CompletionError::Object(error)) => Err(error),
+                Err(error) => panic!("nothing was said of the object: {error}"),
+            }
         };
         match self.live(upload).await {
             Ended::Acknowledged(false) => {}
@@ -284,7 +288,7 @@ impl World {
         assert!(
             may.contains(&found),
             "key {key} holds {:?} and may hold {:?}",
-            lens(&[found.clone()]),
+            lens(std::slice::from_ref(&found)),
             lens(&may)
         );
         self.note(found.as_deref().unwrap_or(b"nothing"));

@@ -2,6 +2,7 @@
 pays, and requests that nobody signed. Four users of two accounts against a node of their own."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 
@@ -440,6 +441,37 @@ def test_who_may_write_to_a_bucket_changes_only_what_is_theirs(alice, bob, bucke
     alice.delete_object(Bucket=bucket, Key="bobs")
     bob.put_object(Bucket=bucket, Key="bobs", Body=b"3")
     bob.delete_object(Bucket=bucket, Key="bobs")
+
+
+def test_a_suspended_version_is_its_owners(alice, bob, bucket):
+    open_to_the_public(alice, bucket, "ObjectWriter")
+    alice.put_bucket_acl(
+        Bucket=bucket, GrantWrite=f'id="{canonical(bob)}"', GrantFullControl=f'id="{canonical(alice)}"'
+    )
+    alice.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    alice.delete_object(Bucket=bucket, Key="open/a")
+    alice.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    # A marker is current, but a put or a delete would replace the version beneath it.
+    assert refusal(bob.put_object, Bucket=bucket, Key="open/a", Body=b"x") == "AccessDenied"
+    assert refusal(bob.delete_object, Bucket=bucket, Key="open/a") == "AccessDenied"
+    assert alice.get_object(Bucket=bucket, Key="open/a", VersionId="null")["Body"].read() == b"a"
+
+
+def test_a_slow_body_does_not_replace_what_came_meanwhile(node, alice, bob, bucket):
+    open_to_the_public(alice, bucket, "ObjectWriter")
+    alice.put_bucket_acl(
+        Bucket=bucket, GrantWrite=f'id="{canonical(bob)}"', GrantFullControl=f'id="{canonical(alice)}"'
+    )
+    url = bob.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "late"}, ExpiresIn=60)
+    target = url.removeprefix(node.endpoint)
+    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as slow:
+        head = f"PUT {target} HTTP/1.1\r\nHost: 127.0.0.1:{node.port}\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+        slow.sendall(head.encode())
+        assert slow.recv(1024).startswith(b"HTTP/1.1 100"), "bob may create it"
+        alice.put_object(Bucket=bucket, Key="late", Body=b"alice")
+        slow.sendall(b"bobs")
+        assert slow.recv(1024).startswith(b"HTTP/1.1 403")
+    assert alice.get_object(Bucket=bucket, Key="late")["Body"].read() == b"alice"
 
 
 def test_who_writes_owns_unless_the_bucket_says_otherwise(alice, bob, bucket):

@@ -111,6 +111,9 @@ def test_only_who_signs_may_say_what_the_answer_says(node, s3, bucket):
     arguments = {"Bucket": bucket, "Key": "k", "ResponseContentType": "text/html"}
     assert refusal(nobody.get_object, **arguments) == ("InvalidRequest", 400)
     assert refusal(nobody.head_object, **arguments) == ("400", 400)
+    spelled = f"{node.endpoint}/{bucket}/k?%72esponse-content-type=text%2Fhtml"
+    assert status_of(spelled)[0] == 400
+    assert status_of(spelled, "HEAD")[0] == 400
     assert s3.get_object(**arguments)["ContentType"] == "text/html"
     expires = "Thu, 01 Jan 2032 00:00:00 GMT"
     url = s3.generate_presigned_url("head_object", {"Bucket": bucket, "Key": "k", "ResponseExpires": expires})

@@ -121,7 +121,10 @@ impl Known {
     fn list(&mut self, subject: &[u8], record: DamageRecord) -> bool {
         let has_room = self.damage.len() < FINDINGS_MAX || self.damage.contains_key(subject);
         if has_room {
-            self.damage.insert(subject.to_vec(), record);
+            if self.damage.insert(subject.to_vec(), record).is_none() {
+                // It may be one that there was no room for before.
+                self.unlisted.last_round = self.unlisted.last_round.saturating_sub(1);
+            }
         } else if self.unlisted.last != subject {
             self.unlisted.last = subject.to_vec();
             self.unlisted.this_round += 1;

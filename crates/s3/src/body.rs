@@ -182,9 +182,10 @@ fn check_sdk_algorithm(headers: &HeaderMap, sent: Option<ChecksumAlgorithm>) -> 
 
 /// The checksum that `x-amz-trailer` promises.
 pub(crate) fn promised(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
-    let names = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut promised = names.split(',').map(str::trim).filter_map(|name| name.strip_prefix(CHECKSUM_HEADER));
-    let first = promised.next().map(convert::algorithm).transpose()?;
+    let lists = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
+    let names = lists.flat_map(|list| list.split(',')).map(|name| name.trim().to_ascii_lowercase());
+    let mut promised = names.filter_map(|name| name.strip_prefix(CHECKSUM_HEADER).map(str::to_owned));
+    let first = promised.next().map(|name| convert::algorithm(&name)).transpose()?;
     if promised.next().is_some() {
         return Err(Refusal::invalid_request("Expecting a single x-amz-checksum- header"));
     }
@@ -266,6 +267,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-trailer", HeaderValue::from_static("x-amz-checksum-crc32c"));
         assert_eq!(promised(&headers).unwrap(), Some(ChecksumAlgorithm::Crc32c));
+        let mut apart = HeaderMap::new();
+        apart.append("x-amz-trailer", HeaderValue::from_static("x-other"));
+        apart.append("x-amz-trailer", HeaderValue::from_static("X-Amz-Checksum-SHA1"));
+        assert_eq!(promised(&apart).unwrap(), Some(ChecksumAlgorithm::Sha1));
         headers
             .insert("x-amz-trailer", HeaderValue::from_static("x-amz-checksum-crc32c,x-amz-checksum-sha1"));
         assert!(promised(&headers).is_err());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use headwater_base::{Arn, Caller};
 use headwater_objects::{
-    Acl, Bucket, BucketConfig, ObjectError, ObjectInfo, ObjectKey, Objects, UploadId, VersionId,
+    Acl, Bucket, BucketConfig, ObjectError, ObjectInfo, ObjectKey, Objects, UploadId, VersionId, Versioning,
 };
 use headwater_wire::{Access, Context, Petition, RequestKeys};
 
@@ -173,9 +173,23 @@ impl Standing {
         if !self.is_granted_by_bucket(action) || !self.is_foreign() {
             return Ok(self.is_granted_by_bucket(action));
         }
-        let existing = self.object(key, None).await?;
-        Ok(existing
-            .is_none_or(|info| info.attributes.acl.is_some_and(|list| acl::is_owner(&list, self.caller()))))
+        let is_theirs = |existing: Option<ObjectInfo>| {
+            existing.is_none_or(|info| {
+                info.attributes.acl.is_some_and(|list| acl::is_owner(&list, self.caller()))
+            })
+        };
+        // While versions are suspended it is the null version that goes, whatever is current.
+        let null = match self.bucket.versioning {
+            Versioning::Suspended => self.object(key, Some(VersionId::NULL)).await?,
+            Versioning::Never | Versioning::Enabled => None,
+        };
+        Ok(is_theirs(null) && is_theirs(self.object(key, None).await?))
+    }
+
+    /// Whether the caller still may put the object, now that its body is here: another's, which it may not
+    /// replace, may have come meanwhile.
+    pub(crate) async fn may_still_put(&self, key: &str) -> Result<(), Refusal> {
+        if self.is_foreign() { self.may_new_object("s3:PutObject", key).await } else { Ok(()) }
     }
 
     /// Whether the caller's account began the upload.

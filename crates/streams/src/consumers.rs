@@ -148,6 +148,8 @@ impl Streams {
             Ok(commit.delete(ConsumersRow::tags_key(stream.incarnation, consumer)).delete(policy))
         };
         self.change_consumers(stream, removed).await?;
+        // Its policy is known with the stream.
+        self.cache.forget();
         self.fanout.end_consumer(consumer.id);
         Ok(())
     }

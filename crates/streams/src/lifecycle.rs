@@ -103,8 +103,9 @@ impl Streams {
         if !self.consumers(&stream).await?.is_empty() {
             return Err(ConsumerError::HasConsumers);
         }
-        let stream = self.shed(stream).await?;
-        let commit = deletion(&stream, Commit::new().expect_absent(ConsumersRow::key(stream.incarnation)));
+        let unconsumed = Commit::new().expect_absent(ConsumersRow::key(stream.incarnation));
+        let stream = self.shed(stream, &unconsumed).await?;
+        let commit = deletion(&stream, unconsumed);
         Ok(self.commit_change(key, commit).await?)
     }
 
@@ -116,19 +117,20 @@ impl Streams {
     pub async fn delete(&self, key: &StreamKey) -> Result<(), StreamError> {
         let stream = self.get(key).await?;
         let _change = self.changes.begin(key, StreamStatus::Deleting)?;
-        let stream = self.shed(stream).await?;
+        let stream = self.shed(stream, &Commit::new()).await?;
         let commit = self.stage_forget_consumers(&stream, Commit::new()).await?;
         self.commit_change(key, deletion(&stream, commit)).await
     }
 
-    /// Removes closed shards, oldest first, until one commit can remove what is left of the stream.
-    async fn shed(&self, mut stream: Arc<Stream>) -> Result<Arc<Stream>, StreamError> {
+    /// Removes closed shards, oldest first, until one commit can remove what is left of the stream; each time as
+    /// `when` says.
+    async fn shed(&self, mut stream: Arc<Stream>, when: &Commit) -> Result<Arc<Stream>, StreamError> {
         loop {
             let closed: Vec<&Shard> = stream.shards.iter().filter(|shard| shard.closed.is_some()).collect();
             if closed.len() <= DELETED_SHARDS_MAX {
                 return Ok(stream);
             }
-            let mut commit = rewriting(&stream, StreamRow::of(&stream)).freeing();
+            let mut commit = rewriting(when.clone(), &stream, StreamRow::of(&stream)).freeing();
             for shard in &closed[..DELETED_SHARDS_MAX] {
                 commit = commit.delete(ShardRow::key(stream.incarnation, shard.index)).drop_log(shard.log);
             }
@@ -187,11 +189,11 @@ impl Streams {
     }
 }
 
-/// A commit that changes the stream's shards: it writes the stream's fact, if that is as it was
+/// Adds to a commit that changes the stream's shards: it writes the stream's fact, if that is as it was
 /// read, and its guard.
-pub(crate) fn rewriting(stream: &Stream, row: StreamRow) -> Commit {
+pub(crate) fn rewriting(commit: Commit, stream: &Stream, row: StreamRow) -> Commit {
     let key = StreamRow::key(&stream.key);
-    Commit::new()
+    commit
         .expect(key.clone(), stream.version)
         .put(key, row.encode())
         .put(guard_key(&stream.key, stream.incarnation), StreamRow::GUARD_VALUE)

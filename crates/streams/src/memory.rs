@@ -1,6 +1,6 @@
 //! Memory for answers that are on their way to clients: given out before they are read from the log, and kept
-//! until their bytes have left. So clients that ask for much and read nothing find a bound, and it is theirs:
-//! everybody goes on, in smaller answers.
+//! until their bytes have left. So clients that ask for much and read nothing find a bound: beyond it everybody
+//! goes on, in smaller answers.
 
 use std::sync::Arc;
 
@@ -70,5 +70,11 @@ impl Share {
 
 /// About how many bytes a record takes in an answer, in the wider of the protocols: JSON.
 pub(crate) fn sent_bytes(record: &StreamRecord) -> usize {
-    record.data.len().div_ceil(3) * 4 + record.partition_key.len() + RECORD_FRAME_BYTES
+    let escaped = |byte: u8| match byte {
+        0..0x20 => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    let key: usize = record.partition_key.bytes().map(escaped).sum();
+    record.data.len().div_ceil(3) * 4 + key + RECORD_FRAME_BYTES
 }

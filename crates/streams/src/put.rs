@@ -8,9 +8,10 @@
 //! meanwhile, it conflicts, and the part is routed again over the shards there are now.
 //!
 //! **Failure.** A retry with the same token finds what the first call committed, part by part, and
-//! gets the same placements, also when the stream was resharded in between.
+//! gets the same placements, also when the stream was resharded or got another distribution in between.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -74,8 +75,10 @@ impl Streams {
             }
             let (now, later) = rest.split_at(part_len(rest));
             let (now_keys, later_keys) = rest_keys.split_at(now.len());
+            let before = (records.len() - rest.len()) as u64;
             let token = once.map(|token| part_token(token, part));
-            match self.put_part(&mut known, now, now_keys, token).await {
+            let part = Part { records: now, hashes: now_keys, token, put: once, before };
+            match self.put_part(&mut known, &part).await {
                 Ok(placed) => outcomes.extend(placed.into_iter().map(Ok)),
                 Err(error) => {
                     outcomes.extend(rest.iter().map(|_| Err(error.clone())));
@@ -87,20 +90,15 @@ impl Streams {
         outcomes
     }
 
-    async fn put_part(
-        &self,
-        known: &mut Known<'_>,
-        records: &[NewRecord],
-        hashes: &[HashKey],
-        once: Option<OnceToken>,
-    ) -> Result<Vec<Placed>, StreamError> {
+    async fn put_part(&self, known: &mut Known<'_>, part: &Part<'_>) -> Result<Vec<Placed>, StreamError> {
+        let Part { records, hashes, .. } = *part;
         for _ in 0..ROUTES_MAX {
             let stream = known.stream();
             let groups = Groups::of(stream, records, hashes)?;
             let mut commit = groups
                 .commit(stream, records, self.seams.clock.now().ms())
                 .expect(guard_key(&stream.key, stream.incarnation), stream.guard);
-            if let Some(token) = once {
+            if let Some(token) = part.token {
                 commit = commit.once(token);
             }
             match self.store.commit(commit).await {
@@ -108,7 +106,7 @@ impl Streams {
                     return Ok(groups.placements(stream, &committed));
                 }
                 Ok(committed) => {
-                    if let Some(placed) = recalled(stream, hashes, &committed) {
+                    if let Some(placed) = part.recalled(stream, &committed) {
                         return Ok(placed);
                     }
                 }
@@ -126,20 +124,50 @@ impl Streams {
         match stream.distribution {
             Distribution::PartitionKey => records.iter().map(NewRecord::hash_key).collect(),
             Distribution::Auto => {
-                let count = records.len() as u64;
                 let start = once.map_or_else(
-                    || u128::from(self.spread.fetch_add(count, Ordering::Relaxed)),
+                    || u128::from(self.spread.fetch_add(records.len() as u64, Ordering::Relaxed)),
                     |token| u128::from_be_bytes(token.0),
                 );
-                let step = |at: u64| HashKey(start.wrapping_add(u128::from(at)).wrapping_mul(GOLDEN_STEP));
-                (0..count).map(step).collect()
+                steps(start, 0, records.len()).collect()
             }
         }
     }
 }
 
+/// Where `count` records go that are distributed evenly from `start` on, those after the first `before`.
+fn steps(start: u128, before: u64, count: usize) -> impl Iterator<Item = HashKey> {
+    let step = move |at: u64| HashKey(start.wrapping_add(u128::from(at)).wrapping_mul(GOLDEN_STEP));
+    (before..before + count as u64).map(step)
+}
+
 /// 2^128 divided by the golden ratio, made odd: multiples of it spread evenly over the ring.
 const GOLDEN_STEP: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+
+/// What one commit of a put appends.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    records: &'a [NewRecord],
+    /// Where they go.
+    hashes: &'a [HashKey],
+    /// What it is recognised by, and what the put is.
+    token: Option<OnceToken>,
+    put: Option<OnceToken>,
+    /// How many records of the put come before.
+    before: u64,
+}
+
+impl Part<'_> {
+    /// The placements of a remembered commit that was made when other shards were open, or when the stream
+    /// distributed its records otherwise.
+    fn recalled(&self, stream: &Stream, committed: &Committed) -> Option<Vec<Placed>> {
+        let by_key = || recalled(stream, self.records.iter().map(NewRecord::hash_key), committed);
+        let evenly = || {
+            let start = u128::from_be_bytes(self.put?.0);
+            recalled(stream, steps(start, self.before, self.records.len()), committed)
+        };
+        recalled(stream, self.hashes.iter().copied(), committed).or_else(by_key).or_else(evenly)
+    }
+}
 
 /// The stream as a put was given it, or as it was found since.
 struct Known<'a> {
@@ -168,8 +196,8 @@ impl Known<'_> {
 struct Groups {
     /// For each record, its group.
     of_record: Vec<usize>,
-    /// For each group, its shard's place in the stream, and the bytes of its records.
-    shards: Vec<(usize, usize)>,
+    /// For each group, its shard's place in the stream, and how many records it has, of how many bytes.
+    shards: Vec<(usize, u32, usize)>,
 }
 
 impl Groups {
@@ -182,9 +210,10 @@ impl Groups {
             let next = groups.shards.len();
             let group = *group_of_shard.entry(shard).or_insert(next);
             if group == next {
-                groups.shards.push((shard, 0));
+                groups.shards.push((shard, 0, 0));
             }
-            groups.shards[group].1 += size_bound(record);
+            groups.shards[group].1 += 1;
+            groups.shards[group].2 += size_bound(record);
             groups.of_record.push(group);
         }
         Ok(groups)
@@ -192,7 +221,7 @@ impl Groups {
 
     fn commit(&self, stream: &Stream, records: &[NewRecord], now_ms: i64) -> Commit {
         let mut batches: Vec<BatchBuilder> =
-            self.shards.iter().map(|(_, bytes)| BatchBuilder::with_capacity(now_ms, *bytes)).collect();
+            self.shards.iter().map(|(_, _, bytes)| BatchBuilder::with_capacity(now_ms, *bytes)).collect();
         for (record, group) in records.iter().zip(&self.of_record) {
             let key = Some(record.partition_key.as_bytes()).filter(|key| !key.is_empty());
             let batch = &mut batches[*group];
@@ -204,14 +233,14 @@ impl Groups {
                 }
             }
         }
-        let logs = self.shards.iter().map(|(shard, _)| stream.shards[*shard].log);
+        let logs = self.shards.iter().map(|(shard, ..)| stream.shards[*shard].log);
         logs.zip(batches).fold(Commit::new(), |commit, (log, batch)| commit.append(log, batch.finish()))
     }
 
     /// Whether the commit (perhaps the remembered one of an earlier call) placed these groups.
     fn match_commit(&self, stream: &Stream, appended: &[Appended]) -> bool {
-        let logs = self.shards.iter().map(|(shard, _)| stream.shards[*shard].log);
-        logs.eq(appended.iter().map(|a| a.log))
+        let groups = self.shards.iter().map(|(shard, count, _)| (stream.shards[*shard].log, *count));
+        groups.eq(appended.iter().map(|a| (a.log, a.count)))
     }
 
     fn placements(&self, stream: &Stream, committed: &Committed) -> Vec<Placed> {
@@ -230,20 +259,24 @@ fn placed(shard: &Shard, offset: i64, committed: &Committed) -> Placed {
     Placed { shard, shard_created, offset, append_time: committed.append_time }
 }
 
-/// The placements of a remembered commit that was made when other shards were open: each record is
-/// in the one shard of that commit whose range holds it. `None` when `stream` is older than the
-/// shards of that commit.
-fn recalled(stream: &Stream, hashes: &[HashKey], committed: &Committed) -> Option<Vec<Placed>> {
-    let mut next: Vec<(&Shard, i64)> = Vec::with_capacity(committed.appended.len());
+/// The placements of a remembered commit: each record is in the one shard of that commit whose range holds its
+/// hash. `None` when `stream` is older than the shards of that commit, or the records went elsewhere.
+fn recalled(
+    stream: &Stream,
+    hashes: impl Iterator<Item = HashKey>,
+    committed: &Committed,
+) -> Option<Vec<Placed>> {
+    let mut left: Vec<(&Shard, Range<i64>)> = Vec::with_capacity(committed.appended.len());
     for appended in &committed.appended {
-        next.push((stream.shards.iter().find(|shard| shard.log == appended.log)?, appended.base_offset));
+        let shard = stream.shards.iter().find(|shard| shard.log == appended.log)?;
+        left.push((shard, appended.base_offset..appended.base_offset + i64::from(appended.count)));
     }
-    let place = |hash: &HashKey| {
-        let (shard, offset) = next.iter_mut().find(|(shard, _)| shard.takes(*hash))?;
-        *offset += 1;
-        Some(placed(shard, *offset - 1, committed))
+    let place = |hash: HashKey| {
+        let (shard, offsets) = left.iter_mut().find(|(shard, _)| shard.takes(hash))?;
+        Some(placed(shard, offsets.next()?, committed))
     };
-    hashes.iter().map(place).collect()
+    let placements: Option<Vec<Placed>> = hashes.map(place).collect();
+    placements.filter(|_| left.iter().all(|(_, offsets)| offsets.is_empty()))
 }
 
 /// How many of the records fit one commit; at least one.

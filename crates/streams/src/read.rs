@@ -16,10 +16,9 @@ const GATHERED_ASIDE_BYTES_MIN: usize = 1 << 20;
 /// The most bytes of data in a page that a client reads; more only if one record alone is larger.
 pub const PAGE_BYTES_MAX: usize = 10 << 20;
 
-/// The same when there is no memory for such a page, and when there is for no page at all.
-const SHORT_PAGE_BYTES_MAX: usize = 1 << 20;
-const SCARCE_PAGE_BYTES_MAX: usize = 64 << 10;
-const SCARCE_PAGE_RECORDS_MAX: usize = 500;
+/// The same while there is no memory for such a page. No less: batches are read whole, and shorter pages would
+/// read a large one again and again.
+const SCARCE_PAGE_BYTES_MAX: usize = 1 << 20;
 
 /// The most bytes of pages that clients have not taken yet, as they are sent; more only for one scarce page, or one
 /// record, to each request.
@@ -67,21 +66,18 @@ impl Streams {
         from: i64,
         max_records: usize,
     ) -> Result<(ShardRead, Share), StreamError> {
-        let (records, bytes, mut share) = self.room(max_records);
-        let read = self.read(shard, from, records, bytes).await?;
+        let (max_bytes, mut share) = self.room(max_records);
+        let read = self.read(shard, from, max_records, max_bytes).await?;
         self.answers.fit(&mut share, &read.records);
         Ok((read, share))
     }
 
-    /// How many records, and bytes of them, the next page may have, and the memory for it.
-    fn room(&self, max_records: usize) -> (usize, usize, Share) {
-        for bytes in [PAGE_BYTES_MAX, SHORT_PAGE_BYTES_MAX] {
-            let sent = bytes.div_ceil(3) * 4 + max_records * RECORD_FRAME_BYTES;
-            if let Some(share) = self.answers.take(sent) {
-                return (max_records, bytes, share);
-            }
+    /// How many bytes the next page may have, and the memory for it.
+    fn room(&self, max_records: usize) -> (usize, Share) {
+        match self.answers.take(PAGE_BYTES_MAX.div_ceil(3) * 4 + max_records * RECORD_FRAME_BYTES) {
+            Some(share) => (PAGE_BYTES_MAX, share),
+            None => (SCARCE_PAGE_BYTES_MAX, Share::nothing()),
         }
-        (max_records.min(SCARCE_PAGE_RECORDS_MAX), SCARCE_PAGE_BYTES_MAX, Share::nothing())
     }
 
     /// The first offset appended at or after `time`; the end if none was.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_base::Timestamp;
-use headwater_store::Store;
+use headwater_store::{Commit, Store};
 
 use crate::lifecycle::rewriting;
 use crate::records::{ShardRow, StreamRow};
@@ -122,7 +122,7 @@ impl Streams {
 
     async fn commit_reshaping(&self, reshaping: Reshaping<'_>, row: StreamRow) -> Result<(), StreamError> {
         let stream = reshaping.stream;
-        let mut commit = rewriting(stream, row);
+        let mut commit = rewriting(Commit::new(), stream, row);
         for shard in reshaping.shards.values() {
             let key = ShardRow::key(stream.incarnation, shard.index);
             if shard.index >= reshaping.first_new {

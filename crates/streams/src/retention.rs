@@ -79,7 +79,7 @@ impl Trimmer {
         if ended.is_empty() {
             return Ok(());
         }
-        let mut commit = rewriting(stream, StreamRow::of(stream)).freeing();
+        let mut commit = rewriting(Commit::new(), stream, StreamRow::of(stream)).freeing();
         for shard in &ended {
             commit = commit
                 .put(EndedRow::key(stream.incarnation, shard.index), EndedRow::encode(shard))

@@ -101,14 +101,20 @@ async fn find_allowed(
     target: &ConsumerTarget,
 ) -> Result<(Arc<Stream>, Consumer), Fault> {
     let found = find(state, target).await;
-    let access = match &found {
-        Ok((stream, consumer)) => Access { action, resource: Some(consumer.arn(&stream.key)) },
-        Err(_) => target::access(action, &target.stream),
-    };
-    if target.epoch.is_none() {
-        cx.authority.check(&cx.caller, &access, None).await?;
+    if target.epoch.is_some() {
+        return found;
     }
-    found
+    let is_stranger = cx.caller.account != target.stream.scope.account;
+    if let Ok((stream, consumer)) = &found {
+        let access = Access { action, resource: Some(consumer.arn(&stream.key)) };
+        match cx.authority.check(&cx.caller, &access, None).await {
+            Err(_) if is_stranger => {}
+            allowed => return allowed.and(found),
+        }
+    }
+    // A stranger who may not is not told whether there is such a consumer.
+    cx.authority.check(&cx.caller, &target::access(action, &target.stream), None).await?;
+    found.and(Err(fault::no_such_consumer(target.name.as_str(), target.stream.scope.account)))
 }
 
 /// The consumer that a target names, and its stream.

@@ -20,7 +20,7 @@ use crate::convert::{self, ReadConditions, set_checksums};
 use crate::encryption;
 use crate::fault::Refusal;
 use crate::lock::set_lock;
-use crate::{classes, versions};
+use crate::{classes, keys, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
     let (bucket, arrival) = (request.bucket()?, request.arrival()?);
@@ -93,8 +93,8 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<GetObjectInput>) -> A
 /// Only who signs may have the answer say what it likes: else a link to a public object could be a page of
 /// somebody's making.
 pub(crate) fn check_overrides(arrival: &Arrival, uri: &Uri) -> Result<(), Refusal> {
-    let query = uri.query().unwrap_or_default();
-    if arrival.context.caller.is_anonymous() && query.split('&').any(|pair| pair.starts_with("response-")) {
+    let overrides = || keys::parameters(uri).any(|(name, _)| name.starts_with("response-"));
+    if arrival.context.caller.is_anonymous() && overrides() {
         return Err(Refusal::invalid_request(
             "Request specific response headers cannot be used for anonymous GET requests.",
         ));

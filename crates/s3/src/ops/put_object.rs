@@ -11,7 +11,7 @@ use crate::convert::{self, set_checksums};
 use crate::{classes, encryption, lock, versions};
 
 pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
-    let (bucket, arrival) = (request.bucket()?, request.arrival()?);
+    let (bucket, arrival, standing) = (request.bucket()?, request.arrival()?, request.standing()?);
     let (input, headers) = (request.input, request.headers);
     let key = convert::key(&input.key)?;
     let condition = convert::write_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
@@ -37,6 +37,7 @@ pub(crate) async fn call(codec: &Codec, request: S3Request<PutObjectInput>) -> A
     }
     let lies = (attributes.storage_class, &sealing);
     let body = declared.stage(&codec.objects, (&bucket, 1), &arrival, lies, input.body).await?;
+    standing.may_still_put(&input.key).await?;
     let info = codec.objects.put(&bucket, &key, &body, attributes, &condition).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(convert::etag(&info.etag)),
