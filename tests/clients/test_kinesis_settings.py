@@ -193,6 +193,10 @@ def test_a_consumers_policy_holds_however_it_is_named(node, kinesis, stream):
     targets = [{"ConsumerARN": consumer}, {"StreamARN": arn, "ConsumerName": "risk"}]
     for target in targets:
         assert refusal(bob.describe_stream_consumer, **target)[0] == "AccessDeniedException"
+    # Who asks by name is told the same of one that is there and of one that is not.
+    for call in (bob.describe_stream_consumer, bob.deregister_stream_consumer):
+        there, missing = (refusal(call, StreamARN=arn, ConsumerName=name) for name in ("risk", "other"))
+        assert there == missing and "consumer/risk" not in str(there)
     statement = {
         "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{BOB.account}:root"},
         "Action": "kinesis:DescribeStreamConsumer", "Resource": consumer,
