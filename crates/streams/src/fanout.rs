@@ -23,7 +23,7 @@ use std::time::Duration;
 use headwater_base::Timestamp;
 use headwater_store::{Watch, WatchTarget};
 
-use crate::memory::{Memory, RECORD_FRAME_BYTES, Share};
+use crate::memory::{Memory, Share};
 use crate::records::ShardRow;
 use crate::{Consumer, ConsumerError, Shard, ShardRead, Stream, StreamError, StreamKey, Streams};
 use claims::{Claim, Claims};
@@ -74,7 +74,7 @@ impl Fanout {
 
     /// How many records, and bytes of them, the next event may have, and the memory for it.
     fn room(&self) -> (usize, usize, Share) {
-        match self.memory.take(EVENT_BYTES_MAX.div_ceil(3) * 4 + EVENT_RECORDS_MAX * RECORD_FRAME_BYTES) {
+        match self.memory.take(EVENT_RECORDS_MAX, EVENT_BYTES_MAX) {
             Some(share) => (EVENT_RECORDS_MAX, EVENT_BYTES_MAX, share),
             None => (SCARCE_EVENT_RECORDS_MAX, SCARCE_EVENT_BYTES_MAX, Share::nothing()),
         }

@@ -12,7 +12,7 @@ use crate::StreamRecord;
 pub(crate) const PERMIT_BYTES: usize = 1024;
 
 /// What a record takes in an answer beside its data and its key, at most: names, its number, its time.
-pub(crate) const RECORD_FRAME_BYTES: usize = 192;
+const RECORD_FRAME_BYTES: usize = 192;
 
 /// A bounded amount of memory.
 #[derive(Clone, Debug)]
@@ -27,9 +27,9 @@ impl Memory {
         Self(Arc::new(Semaphore::new(bytes / PERMIT_BYTES)))
     }
 
-    /// A share of that size, if there is as much.
-    pub(crate) fn take(&self, bytes: usize) -> Option<Share> {
-        self.permits(bytes).map(|permits| Share(Some(permits)))
+    /// A share for so many records with so many bytes of data, if there is as much.
+    pub(crate) fn take(&self, records: usize, bytes: usize) -> Option<Share> {
+        self.permits(base64_bytes(bytes) + records * RECORD_FRAME_BYTES).map(|permits| Share(Some(permits)))
     }
 
     /// Makes a share as large as its answer turned out: gives back what that does not need, or takes what it needs
@@ -76,5 +76,9 @@ pub(crate) fn sent_bytes(record: &StreamRecord) -> usize {
         _ => 1,
     };
     let key: usize = record.partition_key.bytes().map(escaped).sum();
-    record.data.len().div_ceil(3) * 4 + key + RECORD_FRAME_BYTES
+    base64_bytes(record.data.len()) + key + RECORD_FRAME_BYTES
+}
+
+fn base64_bytes(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
 }

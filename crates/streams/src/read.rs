@@ -7,7 +7,7 @@ use headwater_base::Timestamp;
 use headwater_store::{Bounds, LogId, StoreError, StoredBatch};
 use headwater_work::Work;
 
-use crate::memory::{RECORD_FRAME_BYTES, Share};
+use crate::memory::Share;
 use crate::{PartitionKey, Shard, ShardRead, StreamError, StreamRecord, Streams, batch};
 
 /// Reads from this size on, more than an event of a subscription has, are taken apart on the blocking pool.
@@ -74,7 +74,7 @@ impl Streams {
 
     /// How many bytes the next page may have, and the memory for it.
     fn room(&self, max_records: usize) -> (usize, Share) {
-        match self.answers.take(PAGE_BYTES_MAX.div_ceil(3) * 4 + max_records * RECORD_FRAME_BYTES) {
+        match self.answers.take(max_records, PAGE_BYTES_MAX) {
             Some(share) => (PAGE_BYTES_MAX, share),
             None => (SCARCE_PAGE_BYTES_MAX, Share::nothing()),
         }
