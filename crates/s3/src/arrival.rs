@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use headwater_objects::Origin;
-use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, VerifiedRequest};
+use headwater_wire::{AnswerBody, Context, Fault, Outcome, RawBody, Trailers, VerifiedRequest};
 use http::header::{self, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -35,9 +35,6 @@ const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
-/// What follows a body; there once the body has ended.
-pub(crate) type Trailers = Arc<Mutex<Vec<(String, String)>>>;
-
 /// The circumstances of a request, for the guard and the operations. Its presence in a request's
 /// extensions is the proof that the request was verified.
 #[derive(Clone, Debug)]
@@ -45,7 +42,8 @@ pub(crate) struct Arrival {
     pub(crate) context: Arc<Context>,
     /// The path as it was asked for, for error documents.
     pub(crate) path: Arc<str>,
-    trailers: Trailers,
+    /// What follows the body; ask once that has ended.
+    pub(crate) trailers: Trailers,
     body_fault: Arc<Mutex<Option<Fault>>>,
     outcome: Arc<Mutex<Option<Outcome>>>,
     /// What the answer says besides, whatever it is.
@@ -148,11 +146,6 @@ impl Arrival {
         self.body_fault().or_else(|| self.detailed.get().cloned())
     }
 
-    /// A trailer of the body; ask once the body has ended.
-    pub(crate) fn trailer(&self, name: &str) -> Option<String> {
-        trailer(&self.trailers, name)
-    }
-
     /// Remembers which operation this is and how it came out, for the access log. A form stays a
     /// PostObject.
     pub(crate) fn note(&self, operation: &'static str, fault: Option<Cow<'static, str>>) {
@@ -240,12 +233,6 @@ impl Arrival {
         }
         answer
     }
-}
-
-/// The value of the trailer `name`.
-pub(crate) fn trailer(trailers: &Trailers, name: &str) -> Option<String> {
-    let trailers = trailers.lock().expect("no holder of this lock panics");
-    trailers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

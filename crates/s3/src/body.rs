@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::{StreamExt, TryStreamExt};
 use headwater_objects::{Bucket, ChecksumAlgorithm, ObjectError, Objects, Sealing, StagedBody, StorageClass};
+use headwater_wire::Trailers;
+use headwater_wire::sigv4::announced_trailers;
 use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 
@@ -56,15 +58,14 @@ impl Declared {
         if let Some((algorithm, value)) = &checksum {
             check_form(*algorithm, value)?;
         }
-        let mut wanted: BTreeSet<ChecksumAlgorithm> =
-            named.map(convert::algorithm).transpose()?.into_iter().collect();
+        let wanted = named.map(convert::algorithm).transpose()?.into_iter().collect();
         let trailer = promised(headers)?;
         check_spoken(headers)?;
-        let declared = Self { len, md5, checksum, trailer, wanted: BTreeSet::new() };
+        let mut declared = Self { len, md5, checksum, trailer, wanted };
         check_sdk_algorithm(headers, declared.algorithm())?;
-        wanted.extend(declared.algorithm());
-        wanted.extend(trailer);
-        Ok(Self { wanted, ..declared })
+        declared.also(declared.algorithm());
+        declared.also(trailer);
+        Ok(declared)
     }
 
     /// By which algorithm a checksum is declared, in the headers or in the trailers.
@@ -130,8 +131,7 @@ impl Declared {
             staged.require(*algorithm, value)?;
         }
         if let Some(algorithm) = self.trailer {
-            let value = arrival.trailer(&checksum_header(algorithm)).ok_or_else(malformed_trailer)?;
-            staged.require(algorithm, &value)?;
+            staged.require(algorithm, &trailing_checksum(&arrival.trailers, algorithm)?)?;
         }
         Ok(())
     }
@@ -182,23 +182,31 @@ fn check_sdk_algorithm(headers: &HeaderMap, sent: Option<ChecksumAlgorithm>) -> 
 
 /// The checksum that `x-amz-trailer` promises.
 pub(crate) fn promised(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
-    let lists = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
-    let names = lists.flat_map(|list| list.split(',')).map(|name| name.trim().to_ascii_lowercase());
-    let mut promised = names.filter_map(|name| name.strip_prefix(CHECKSUM_HEADER).map(str::to_owned));
-    let first = promised.next().map(|name| convert::algorithm(&name)).transpose()?;
+    let names = announced_trailers(headers);
+    let mut promised = names.iter().filter_map(|name| name.strip_prefix(CHECKSUM_HEADER));
+    let first = promised.next().map(convert::algorithm).transpose()?;
     if promised.next().is_some() {
         return Err(Refusal::invalid_request("Expecting a single x-amz-checksum- header"));
     }
     Ok(first)
 }
 
-/// A checksum was promised in the trailers and did not come.
-pub(crate) fn malformed_trailer() -> Refusal {
-    Refusal::new(
-        400,
-        "MalformedTrailerError",
-        "The request contained trailing data that was not well-formed or did not conform to our published schema.",
-    )
+/// The checksum that was promised in the trailers, once the body has ended.
+pub(crate) fn trailing_checksum(
+    trailers: &Trailers,
+    algorithm: ChecksumAlgorithm,
+) -> Result<String, Refusal> {
+    let wanted = checksum_header(algorithm);
+    let trailers = trailers.lock().expect("no holder of this lock panics");
+    let found = trailers.iter().find(|(name, _)| name.eq_ignore_ascii_case(&wanted));
+    found.map(|(_, value)| value.trim().to_owned()).ok_or_else(|| {
+        Refusal::new(
+            400,
+            "MalformedTrailerError",
+            "The request contained trailing data that was not well-formed or did not conform to our published \
+             schema.",
+        )
+    })
 }
 
 fn too_large() -> Refusal {

@@ -14,52 +14,55 @@ enum At {
     Nothing,
     /// S3 has it, this node does not.
     Refused,
-    /// There are operations on it.
-    Works,
+    /// There are operations on it, none of which brings a document. (The checksums beside a multipart upload are
+    /// the object's.)
+    Read,
+    /// There are operations on it, and one that writes it by a document.
+    Written,
 }
-use At::{Nothing, Refused, Works};
+use At::{Nothing, Read, Refused, Written};
 
 /// Every sub-resource of S3, at buckets and at objects. (S3 ignores other names in a query, and so do we.)
 const SUBRESOURCES: &[(&str, At, At)] = &[
     ("abac", Refused, Nothing),
-    ("accelerate", Works, Nothing),
-    ("acl", Works, Works),
-    ("analytics", Works, Nothing),
+    ("accelerate", Written, Nothing),
+    ("acl", Written, Written),
+    ("analytics", Written, Nothing),
     ("annotation", Nothing, Refused),
-    ("attributes", Nothing, Works),
-    ("cors", Works, Nothing),
-    ("delete", Works, Nothing),
-    ("encryption", Works, Refused),
-    ("intelligent-tiering", Works, Nothing),
-    ("inventory", Works, Nothing),
-    ("legal-hold", Nothing, Works),
-    ("lifecycle", Works, Nothing),
-    ("location", Works, Nothing),
-    ("logging", Works, Nothing),
+    ("attributes", Nothing, Read),
+    ("cors", Written, Nothing),
+    ("delete", Written, Nothing),
+    ("encryption", Written, Refused),
+    ("intelligent-tiering", Written, Nothing),
+    ("inventory", Written, Nothing),
+    ("legal-hold", Nothing, Written),
+    ("lifecycle", Written, Nothing),
+    ("location", Read, Nothing),
+    ("logging", Written, Nothing),
     ("metadataAnnotationTable", Refused, Nothing),
     ("metadataConfiguration", Refused, Nothing),
     ("metadataInventoryTable", Refused, Nothing),
     ("metadataJournalTable", Refused, Nothing),
     ("metadataTable", Refused, Nothing),
-    ("metrics", Works, Nothing),
-    ("notification", Works, Nothing),
-    ("object-lock", Works, Nothing),
-    ("ownershipControls", Works, Nothing),
-    ("policy", Works, Nothing),
-    ("policyStatus", Works, Nothing),
-    ("publicAccessBlock", Works, Nothing),
+    ("metrics", Written, Nothing),
+    ("notification", Written, Nothing),
+    ("object-lock", Written, Nothing),
+    ("ownershipControls", Written, Nothing),
+    ("policy", Written, Nothing),
+    ("policyStatus", Read, Nothing),
+    ("publicAccessBlock", Written, Nothing),
     ("renameObject", Nothing, Refused),
     ("replication", Refused, Nothing),
-    ("requestPayment", Works, Nothing),
-    ("restore", Nothing, Works),
-    ("retention", Nothing, Works),
+    ("requestPayment", Written, Nothing),
+    ("restore", Nothing, Written),
+    ("retention", Nothing, Written),
     ("select", Nothing, Refused),
     ("session", Refused, Nothing),
-    ("tagging", Works, Works),
+    ("tagging", Written, Written),
     ("torrent", Nothing, Refused),
-    ("uploads", Works, Works),
-    ("versioning", Works, Nothing),
-    ("versions", Works, Nothing),
+    ("uploads", Read, Read),
+    ("versioning", Written, Nothing),
+    ("versions", Read, Nothing),
     ("website", Refused, Nothing),
 ];
 
@@ -82,14 +85,24 @@ const ON_NONE: &[&str] = &[
     "UploadPartCopy",
 ];
 
+/// The sub-resources that a query names.
+fn named(uri: &Uri) -> impl Iterator<Item = &'static (&'static str, At, At)> {
+    let names: Vec<String> = keys::parameters(uri).map(|(name, _)| name).collect();
+    SUBRESOURCES.iter().filter(move |(name, ..)| names.iter().any(|given| given == name))
+}
+
+/// Whether the query names a sub-resource that a document writes.
+pub(crate) fn is_written(uri: &Uri) -> bool {
+    named(uri).any(|(_, at_bucket, at_object)| [at_bucket, at_object].contains(&&Written))
+}
+
 /// Whether `operation`, which the codec made of the request, is about the sub-resource that its query names.
 ///
 /// # Errors
 /// `NotImplemented` for those this node does not have, `MethodNotAllowed` for those that have no such method, and
 /// `InvalidArgument` for what there is none of, or for two at once.
 pub(crate) fn check(operation: &str, uri: &Uri, is_object: bool) -> Result<(), Refusal> {
-    let names: Vec<String> = keys::parameters(uri).map(|(name, _)| name).collect();
-    let mut named = SUBRESOURCES.iter().filter(|(name, ..)| names.iter().any(|given| given == name));
+    let mut named = named(uri);
     let Some(&(name, at_bucket, at_object)) = named.next() else { return Ok(()) };
     if let Some((other, ..)) = named.next() {
         let message = format!("Conflicting query string parameters: {name}, {other}");
@@ -100,7 +113,7 @@ pub(crate) fn check(operation: &str, uri: &Uri, is_object: bool) -> Result<(), R
     }
     let (at, what) = if is_object { (at_object, "key") } else { (at_bucket, "bucket") };
     match at {
-        Works => Err(Refusal::method_not_allowed()),
+        Read | Written => Err(Refusal::method_not_allowed()),
         Refused => Err(Refusal::not_implemented(&format!("The sub-resource {name}"))),
         Nothing => {
             let message = format!("There is no such thing as the ?{name} sub-resource for a {what}");

@@ -6,41 +6,14 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use headwater_objects::{ChecksumAlgorithm, ObjectError};
-use headwater_wire::Fault;
+use headwater_wire::{Fault, Trailers};
 use http::Method;
 use http::request::Parts;
 use md5::{Digest, Md5};
 
-use crate::arrival::{Trailers, trailer};
-use crate::body::{check_form, check_spoken, checksum_header, declared_md5, malformed_trailer, promised};
+use crate::body::{check_form, check_spoken, checksum_header, declared_md5, promised, trailing_checksum};
 use crate::fault::Refusal;
-
-/// The subresources that are written by a document. (A multipart upload's is not among them: the checksums
-/// beside it are the object's.)
-const SUBRESOURCES: &[&str] = &[
-    "accelerate",
-    "acl",
-    "analytics",
-    "cors",
-    "delete",
-    "encryption",
-    "intelligent-tiering",
-    "inventory",
-    "legal-hold",
-    "lifecycle",
-    "logging",
-    "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "policy",
-    "publicAccessBlock",
-    "requestPayment",
-    "restore",
-    "retention",
-    "tagging",
-    "versioning",
-];
+use crate::subresource;
 
 /// What a client says about a document.
 #[derive(Debug)]
@@ -101,11 +74,10 @@ impl Vouched {
         if self.md5.as_deref().is_some_and(|md5| md5 != &Md5::digest(document)[..]) {
             return Err(ObjectError::BadDigest("Content-MD5".into()).into());
         }
-        let trailing = self.trailer.map(|algorithm| {
-            let value = trailer(trailers, &checksum_header(algorithm)).ok_or_else(malformed_trailer)?;
-            Ok::<_, Refusal>((algorithm, value))
-        });
-        let trailing = trailing.transpose()?;
+        let trailing = match self.trailer {
+            Some(algorithm) => Some((algorithm, trailing_checksum(trailers, algorithm)?)),
+            None => None,
+        };
         let mut checksums = self.checksums.iter().chain(&trailing);
         match checksums.find(|(algorithm, value)| algorithm.of(document) != *value) {
             Some((algorithm, _)) => Err(ObjectError::BadDigest(algorithm.name().to_owned()).into()),
@@ -115,10 +87,7 @@ impl Vouched {
 }
 
 fn brings_document(head: &Parts) -> bool {
-    let names = head.uri.query().unwrap_or_default().split('&');
-    let mut names = names.map(|pair| pair.split('=').next().unwrap_or_default());
-    (head.method == Method::PUT || head.method == Method::POST)
-        && names.any(|name| SUBRESOURCES.contains(&name))
+    (head.method == Method::PUT || head.method == Method::POST) && subresource::is_written(&head.uri)
 }
 
 #[cfg(test)]

@@ -136,6 +136,9 @@ pub struct VerifiedRequest {
     pub context: Context,
 }
 
+/// What follows a body, by name; complete once the body has ended.
+pub type Trailers = Arc<std::sync::Mutex<Vec<(String, String)>>>;
+
 /// A verified request's body.
 pub enum RawBody {
     /// Read and verified whole.
@@ -147,8 +150,8 @@ pub enum RawBody {
         len: Option<u64>,
         /// Pieces as they arrive.
         stream: BoxStream<'static, Result<Bytes, Fault>>,
-        /// Trailers, complete once the stream has ended.
-        trailers: Arc<std::sync::Mutex<Vec<(String, String)>>>,
+        /// What follows it.
+        trailers: Trailers,
     },
     /// An HTML form whose policy's signature was verified, or one without a policy and signature of
     /// an anonymous caller. That a form keeps to its policy is for the face to check.

@@ -20,7 +20,7 @@ mod value;
 pub use codec::Codec;
 pub use events::{Emission, Emissions, EventOperation, Hold, held};
 pub use face::{
-    Access, Answer, AnswerBody, Authority, Context, Face, OperationRow, Outcome, RawBody, Secret,
+    Access, Answer, AnswerBody, Authority, Context, Face, OperationRow, Outcome, RawBody, Secret, Trailers,
     VerifiedRequest,
 };
 pub use fault::Fault;

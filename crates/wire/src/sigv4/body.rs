@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::canonical::{decode_text, raw_pairs};
 use super::chunked::{ChunkDecoder, ChunkError, ChunkSigning};
 use super::{AuthError, Dialect, Payload, Verified};
-use crate::{Fault, RawBody};
+use crate::{Fault, RawBody, Trailers};
 
 /// How long a client may send nothing in the middle of a body.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -90,7 +90,7 @@ where
                 Fault::client("MissingContentLength", "You must provide the Content-Length HTTP header.")
                     .with_status(411)
             })?;
-            let announced = if *allowed { announced(&head.headers) } else { Vec::new() };
+            let announced = if *allowed { announced_trailers(&head.headers) } else { Vec::new() };
             let decoder = Box::new(ChunkDecoder::new(signing, decoded, announced));
             (Some(decoded), Proof::Chunks { decoder: Some(decoder), trailers: trailers.clone() })
         }
@@ -149,7 +149,7 @@ fn replace_query(head: &mut Parts, query: &str) {
 enum Proof {
     Nothing,
     Hash { hasher: Sha256, signed: String },
-    Chunks { decoder: Option<Box<ChunkDecoder>>, trailers: Arc<Mutex<Vec<(String, String)>>> },
+    Chunks { decoder: Option<Box<ChunkDecoder>>, trailers: Trailers },
 }
 
 struct Source<B> {
@@ -266,7 +266,8 @@ fn too_slow() -> Fault {
     )
 }
 
-fn announced(headers: &HeaderMap) -> Vec<String> {
+/// The names of trailers that `x-amz-trailer` announces, in lower case.
+pub fn announced_trailers(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase());
     names.filter(|name| !name.is_empty()).collect()

@@ -28,7 +28,7 @@ mod payload;
 mod sign;
 mod verify;
 
-pub use body::{unsigned_body, verified_body};
+pub use body::{announced_trailers, unsigned_body, verified_body};
 pub use chunked::{ChunkDecoder, ChunkError, ChunkSigning};
 pub use claim::Claim;
 pub use error::{AuthError, Dialect};
