@@ -120,19 +120,24 @@ def test_the_command_line_tool_copies_over_tls(secure, bucket, tmp_path):
     assert (tmp_path / "file").read_bytes() == (tmp_path / "back").read_bytes()
 
 
+def deny_puts(s3, bucket, condition):
+    """A policy that denies every PutObject under a condition."""
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+        "Condition": condition,
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
 def test_policies_may_ask_for_tls(node, secure, unique):
     for site, denied in [(secure, "true"), (node, "false")]:
         s3, bucket = site.client("s3"), unique("policy")
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         for value in ["true", "false"]:
-            statement = {
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:PutObject",
-                "Resource": f"arn:aws:s3:::{bucket}/*",
-                "Condition": {"Bool": {"aws:SecureTransport": value}},
-            }
-            s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+            deny_puts(s3, bucket, {"Bool": {"aws:SecureTransport": value}})
             if value == denied:
                 with pytest.raises(botocore.exceptions.ClientError) as refused:
                     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
@@ -144,14 +149,7 @@ def test_policies_may_ask_for_tls(node, secure, unique):
 @pytest.mark.parametrize("least, refused", [("1.2", False), ("1.3", False), ("1.4", True)])
 def test_policies_may_ask_for_a_version_of_tls(secure, bucket, least, refused):
     s3 = secure.client("s3")
-    statement = {
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:PutObject",
-        "Resource": f"arn:aws:s3:::{bucket}/versions/*",
-        "Condition": {"NumericLessThan": {"s3:TlsVersion": least}},
-    }
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    deny_puts(s3, bucket, {"NumericLessThan": {"s3:TlsVersion": least}})
     try:
         if refused:
             with pytest.raises(botocore.exceptions.ClientError) as error:
